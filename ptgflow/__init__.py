@@ -1,0 +1,1 @@
+"""Compose parallel text generation from typed stages."""

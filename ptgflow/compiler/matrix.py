@@ -1,0 +1,101 @@
+"""Tables 4 and 5 of the survey, derived: which paradigms compose, and which accelerators go with which.
+
+Nothing here or below writes a mark down. Two paradigms compose when at least one order of the two fits for some kind
+of input; the reason for a "no" is what the refusing contract says of the kind that it is offered (survey, A.2.1).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from ptgflow.compiler.typing import best, walks
+from ptgflow.contracts.accelerators import ACCELERATORS, Fit
+from ptgflow.contracts.contract import Shape
+from ptgflow.contracts.paradigms import PARADIGMS, SIX, Paradigm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Two paradigms in one order."""
+
+    first: Paradigm
+    second: Paradigm
+    fits: bool
+    why: str
+    """What flows between them, or why nothing can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two paradigms in both orders."""
+
+    left: Paradigm
+    right: Paradigm
+    orders: tuple[Order, Order]
+    """`right >> left` (in Table 4, column before row), then `left >> right`."""
+
+    @property
+    def composes(self) -> bool:
+        return any(order.fits for order in self.orders)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it composes, or why it does not, in each order."""
+        return tuple(order.why for order in self.orders if order.fits is self.composes)
+
+
+@cache
+def order(first: Paradigm, second: Paradigm) -> Order:
+    """Whether `second` can follow `first` directly, for some kind of input, and why."""
+    contracts = (PARADIGMS[first].contract, PARADIGMS[second].contract)
+    found = best(walks(contracts))
+    titles = f"{PARADIGMS[first].title} >> {PARADIGMS[second].title}"
+    if found.ok:
+        offered = found.left[0]
+        assert offered is not None, "a declared paradigm leaves a kind"
+        what = "each segment, " if contracts[0].shape is Shape.FORK else ""
+        return Order(first=first, second=second, fits=True, why=f"{titles}: {what}a {offered.__name__}, is passed on")
+    offered = found.taken[1] if 1 in found.misfits else found.left[-1]
+    assert offered is not None, "a declared paradigm leaves a kind"
+    return Order(first=first, second=second, fits=False, why=f"{titles}: {contracts[1].reason(offered)}")
+
+
+@cache
+def pair(left: Paradigm, right: Paradigm) -> Pair:
+    """The two paradigms in both orders."""
+    return Pair(left=left, right=right, orders=(order(right, left), order(left, right)))
+
+
+def composes(left: Paradigm, right: Paradigm) -> bool:
+    """Whether the two may stand on one path. A paradigm goes with itself, and Merge with all: Table 4 has neither."""
+    return left is right or Paradigm.MERGE in (left, right) or pair(left, right).composes
+
+
+def table4() -> tuple[Pair, ...]:
+    """The lower triangle, row by row, in the survey's order."""
+    return tuple(pair(left, right) for row, left in enumerate(SIX) for right in SIX[:row])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceleratorMark:
+    """One cell of Table 5."""
+
+    accelerator: str
+    survey_name: str
+    paradigm: Paradigm
+    fit: Fit
+    why: str
+
+
+def table5() -> tuple[AcceleratorMark, ...]:
+    """Row by row, paradigms in the order of `SIX`."""
+    return tuple(
+        AcceleratorMark(
+            accelerator=accelerator.name,
+            survey_name=accelerator.survey_name,
+            paradigm=paradigm,
+            fit=accelerator.fit(PARADIGMS[paradigm]),
+            why=accelerator.reason(PARADIGMS[paradigm]),
+        )
+        for accelerator in ACCELERATORS
+        for paradigm in SIX
+    )

@@ -1,0 +1,1 @@
+"""One pass a file; `ptgflow.compiler.driver.PASSES` is their order."""

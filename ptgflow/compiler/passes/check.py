@@ -1,0 +1,126 @@
+"""Pass 5, check: every two stages on the path, the tokenizers, the accelerators and the guarantee.
+
+Changes nothing: it only reports.
+"""
+
+from ptgflow.compiler.fixes import repair
+from ptgflow.compiler.guarantee import guarantee_of
+from ptgflow.compiler.matrix import composes, pair
+from ptgflow.compiler.source import Context
+from ptgflow.contracts import PARADIGMS, Paradigm
+from ptgflow.contracts.accelerators import ACCELERATORS, Fit
+from ptgflow.diagnostics.codes import kinds as codes
+from ptgflow.diagnostics.codes import methods as method_codes
+from ptgflow.graph.ir import Graph, Node
+
+
+def check(graph: Graph, context: Context) -> Graph:
+    """Run the four checks, each on its own."""
+    nodes = graph.nodes
+    if context.source.pairs == "path":
+        _check_pairs(nodes, context)
+    _check_tokenizers(nodes, context)
+    _check_accelerators(nodes, context)
+    _check_guarantee(graph, context)
+    return graph
+
+
+def _check_pairs(nodes: tuple[Node, ...], context: Context) -> None:
+    """Neighbours are left to their kinds; stages with another one between them must compose as paradigms (Table 4)."""
+    working = [node for node in nodes if node.paradigm not in (Paradigm.MERGE, Paradigm.DECOMPOSE)]
+    for index, right in enumerate(working):
+        for left in working[: max(index - 1, 0)]:
+            if left.paradigm is None or right.paradigm is None or composes(left.paradigm, right.paradigm):
+                continue
+            written = tuple(node for node in nodes if not node.implied)
+            edit = repair(written, written.index(right))
+            context.report.add(
+                codes.PAIR_DOES_NOT_COMPOSE(
+                    context.source.locate("flow"),
+                    left=left,
+                    right=right,
+                    left_paradigm=PARADIGMS[left.paradigm].survey_name,
+                    right_paradigm=PARADIGMS[right.paradigm].survey_name,
+                    hint=f"{edit} ; or check neighbours only:  compile.pairs=adjacent"
+                    if edit
+                    else "compile.pairs=adjacent  checks neighbours only",
+                    have=f"{left.slot!r} ... {right.slot!r}",
+                    want="two paradigms that compose (ptgflow matrix)",
+                    notes=tuple(f"{why} (survey, A.2.1)" for why in pair(right.paradigm, left.paradigm).reasons),
+                )
+            )
+
+
+def _check_tokenizers(nodes: tuple[Node, ...], context: Context) -> None:
+    known = [node for node in nodes if node.card is not None and node.card.tokenizer is not None]
+    for left, right in zip(known, known[1:], strict=False):
+        assert left.card is not None, "kept only with a card"
+        assert right.card is not None, "kept only with a card"
+        if left.card.tokenizer != right.card.tokenizer:
+            context.report.add(
+                codes.TOKENIZER_MISMATCH(
+                    context.source.locate(f"stages.{right.slot}.model"),
+                    left=repr(left.slot),
+                    right=repr(right.slot),
+                    right_slot=right.slot,
+                    have=f"{left.slot!r} on {left.card.name!r}: tokenizer {left.card.tokenizer}",
+                    want=f"{right.slot!r} on {right.card.name!r}: tokenizer {right.card.tokenizer}",
+                )
+            )
+
+
+def _check_accelerators(nodes: tuple[Node, ...], context: Context) -> None:
+    if context.source.accelerate.kv_reuse == "auto":
+        return
+    reuse = next(one for one in ACCELERATORS if one.name == "kv_reuse")
+    for node in nodes:
+        if node.paradigm is None or reuse.fit(PARADIGMS[node.paradigm]) is Fit.YES:
+            continue
+        partial = reuse.fit(PARADIGMS[node.paradigm]) is Fit.PARTIAL
+        named = f" , and name an approximation:  stages.{node.slot}.cache=..." if partial else ""
+        context.report.add(
+            method_codes.ACCELERATOR_REFUSED(
+                context.source.locate("accelerate.kv_reuse"),
+                accelerator="kv_reuse",
+                value="exact",
+                stage=node,
+                hint=f"write  accelerate.kv_reuse=auto{named}",
+                have=f"{PARADIGMS[node.paradigm].survey_name}: {reuse.fit(PARADIGMS[node.paradigm])} in Table 5",
+                want="a stage that only appends",
+                notes=(reuse.reason(PARADIGMS[node.paradigm]),),
+            )
+        )
+
+
+def _check_guarantee(graph: Graph, context: Context) -> None:
+    source = context.source
+    have = guarantee_of(graph, source.temperature)
+    if have.meets(source.guarantee):
+        return
+    written = tuple(node for node in graph if not node.implied)
+    context.report.add(
+        codes.GUARANTEE_NOT_MET(
+            source.locate("guarantee"),
+            wanted=source.guarantee,
+            level=have.level,
+            hint=_guarantee_hint(graph, written, context),
+            have=f"guarantee {have}",
+            want=f"guarantee {source.guarantee}",
+        )
+    )
+
+
+def _guarantee_hint(graph: Graph, written: tuple[Node, ...], context: Context) -> str:
+    """The edit that would give the guarantee: another temperature, or the verifier last."""
+    source = context.source
+    for temperature, setting in ((0.0, "temperature=0"), (1.0, "temperature=1")):
+        if guarantee_of(graph, temperature).meets(source.guarantee):
+            return f"write  {setting}  , or demand  guarantee: {guarantee_of(graph, source.temperature).level}"
+    last = [node for node in written if node.paradigm is Paradigm.DRAFT_VERIFY]
+    rest = [node for node in written if node.paradigm is not Paradigm.DRAFT_VERIFY]
+    flow = " >> ".join(node.slot for node in (*rest, *last)) if last else f"{_flow(written)} >> check"
+    return f"end the flow with an exact verifier (draft_verify):  flow: {flow}  , or demand  guarantee: none"
+
+
+def _flow(nodes: tuple[Node, ...]) -> str:
+    return " >> ".join(node.slot for node in nodes)

@@ -1,0 +1,66 @@
+"""Method specifications: the torch-free table entry of one implementation of a paradigm."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ptgflow.contracts.capabilities import Capability
+from ptgflow.contracts.contract import Contract
+from ptgflow.contracts.guarantee import Level
+from ptgflow.contracts.paradigms import PARADIGMS, Paradigm
+
+Reach = Literal["nothing", "block", "anywhere"]
+"""How far something reaches in a canvas: not at all, within the block being written, or any position."""
+
+
+class StageOptions(BaseModel):
+    """Base of every method's options. A method's own class adds fields, each bounded and described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = None
+    """Card of the model that this stage runs on; null: the recipe's model."""
+
+    def guarantee(self, temperature: float) -> Level:
+        """What the stage promises of its text in relation to its target model. Nothing, unless a method says more."""
+        del temperature
+        return "none"
+
+    def conflicts(self) -> tuple[str, ...]:
+        """Pairs of options that cannot go together, each as one sentence."""
+        return ()
+
+    def cache_reuse(self) -> str | None:
+        """The named approximation by which keys and values are reused where exact reuse is impossible."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSpec:
+    """One row of a paradigm's method table (`stages/<paradigm>/spec.py`)."""
+
+    paradigm: Paradigm
+    name: str
+    summary: str
+    """One line for `ptgflow stages`."""
+    reference: str
+    """Paper or system that the method is named after."""
+    options: type[StageOptions]
+    needs: frozenset[Capability] = frozenset()
+    """What the stage's model must be able to do."""
+    contract: Contract | None = None
+    """Narrower than the paradigm's, where the method is; None: the paradigm's own."""
+    implementation: str | None = None
+    """`module:Class`, loaded when a program is bound to workers; None: not implemented yet."""
+    extra: str | None = None
+    """The extra to install for it: `edit` for `pip install 'ptgflow[edit]'`."""
+
+    @property
+    def key(self) -> str:
+        """`paradigm/name`, as in `stage@stages.write=mtp/medusa`."""
+        return f"{self.paradigm}/{self.name}"
+
+    @property
+    def effective_contract(self) -> Contract:
+        return self.contract or PARADIGMS[self.paradigm].contract

@@ -1,0 +1,73 @@
+"""PTG4xx: methods, models and accelerators; PTG5xx: planning; PTG9xx: broken rules of ptgflow itself."""
+
+from typing import Final
+
+from ptgflow.diagnostics.model import Rule, Severity
+
+MISSING_CAPABILITY: Final = Rule(
+    code="PTG401",
+    slug="missing-capability",
+    message="{stage} needs a model with {needs}, and {model!r} declares {has}",
+    help="{hint}",
+    what="A method asks something of its model that the model card does not declare.",
+    why="The stage would fail, or worse, run and write nonsense.",
+)
+NOT_IMPLEMENTED: Final = Rule(
+    code="PTG402",
+    slug="method-not-implemented",
+    severity=Severity.WARNING,
+    message="{stage} is declared and checked, but ptgflow has no implementation of it yet",
+    help="{hint}",
+    what="A method is in the table with its contract, options and reference, and its code is still to be written.",
+    why="Such a recipe compiles, so that it can be designed; `run` refuses it. "
+    "Another method is never put in its place.",
+)
+ACCELERATOR_REFUSED: Final = Rule(
+    code="PTG403",
+    slug="accelerator-refused",
+    message="accelerate.{accelerator}={value} does not go with {stage}",
+    help="{hint}",
+    what="An accelerator is demanded of a stage that cannot use it (survey, Table 5).",
+    why="Keys and values can be reused exactly only where text grows at its end. A single pass has no later pass to "
+    "reuse them in; where settled positions change again, reuse is an approximation that must be named.",
+)
+CACHE_INVALIDATED: Final = Rule(
+    code="PTG404",
+    slug="cache-invalidated",
+    message="{stage}: {reason}",
+    help="{hint}",
+    what="A cache keeps keys and values of positions that the re-masking method may open again.",
+    why="The kept values would belong to tokens that are no longer there.",
+)
+MISSING_EXTRA: Final = Rule(
+    code="PTG405",
+    slug="missing-extra",
+    message="{stage} needs the package {package!r}, which is not installed",
+    help="pip install 'ptgflow[{extra}]'",
+    what="A method needs an optional dependency.",
+    why="Heavy dependencies are extras, so that a plain installation stays small.",
+)
+DOES_NOT_FIT: Final = Rule(
+    code="PTG501",
+    slug="does-not-fit",
+    message="the plan needs {need} on worker {worker!r}, which has {have}",
+    help="{hint}",
+    what="The weights and the keys and values of the planned batch need more memory than the worker has.",
+    why="It would fail after the weights were loaded; here it costs nothing.",
+)
+ILLEGAL_GRAPH: Final = Rule(
+    code="PTG901",
+    slug="illegal-graph",
+    message="after the pass {name!r} the graph breaks a rule of its level: {reason}",
+    help="please report this with the recipe; the passes before it were: {before}",
+    what="A compiler pass left something that its level does not allow.",
+    why="It is a mistake in ptgflow, not in the recipe. The compiler stops before it can do harm.",
+)
+BROKEN_CONTRACT: Final = Rule(
+    code="PTG902",
+    slug="broken-contract",
+    message="stage {slot!r} ({method}) promised {promised} and left {left}",
+    help="please report this with the recipe; if the method is your own, mend its contract or its result",
+    what="A method returned something that its declared contract does not allow.",
+    why="The stages after it rely on the contract.",
+)

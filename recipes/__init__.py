@@ -1,0 +1,1 @@
+"""Recipe files and their groups; data, never code."""

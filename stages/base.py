@@ -1,0 +1,58 @@
+"""What every method implements: a generator that asks decoding loops for work and returns a segment.
+
+A method never calls a model. It yields `DecodeRequest`s and is sent `Decoded` answers, so that a worker can put rows of
+many segments and requests into one batch, and hold a segment at any point.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ptgflow.contracts import Branches, Message, Prompt, Segment, StageOptions
+from ptgflow.contracts.settings import Generation
+from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.request import Decoded, DecodeRequest
+
+I_contra = TypeVar("I_contra", bound=Segment, contravariant=True)
+O_co = TypeVar("O_co", covariant=True)
+
+Work = Generator[DecodeRequest, Decoded, O_co]
+"""What `run` returns: yields requests, is sent answers, ends with the method's result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageContext:
+    """What a stage may know while it works on one segment."""
+
+    slot: str
+    """The stage's name in the flow: what it signs its tokens with."""
+    model: LoadedModel
+    generation: Generation
+    budget: int
+    """Most new tokens for this segment."""
+    seed: int
+    """Seed of this stage's work on this segment."""
+
+    def prompt(self, messages: tuple[Message, ...], text: str, prefix: str = "") -> Prompt:
+        """A prompt for this stage's model, through the chat template or as raw text as the run asks.
+
+        `prefix` opens the answer: the model continues it.
+        """
+        return self.model.codec.prompt(messages, text=text, prefix=prefix, chat=self.generation.chat)
+
+
+class AbstractMethod(ABC, Generic[I_contra, O_co]):
+    """One implementation of a paradigm. An instance serves one stage of a program and keeps no state between calls."""
+
+    @abstractmethod
+    def run(self, value: I_contra, context: StageContext) -> Work[O_co]:
+        """Turn one segment into what the contract says.
+
+        The result must satisfy the method's declared contract (the executor checks it), be a function of `value`,
+        `context` and the answers alone, and hold at most `context.budget` new tokens.
+        """
+
+
+class AbstractDecompose(AbstractMethod[Segment, Branches[Segment]], ABC):
+    """Splits one segment into a family of the same kind."""

@@ -1,0 +1,87 @@
+"""Draft-and-Verify: the table of drafters."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ptgflow.contracts import Capability, Level, MethodSpec, Paradigm, StageOptions
+
+_NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
+
+
+class AutoregressiveOptions(StageOptions):
+    """Nothing is drafted, so there is nothing to set."""
+
+    def guarantee(self, temperature: float) -> Level:
+        return "exact" if temperature == 0 else "distribution"
+
+
+class VerifyOptions(StageOptions):
+    """What every drafter shares: how much is proposed, and what is kept."""
+
+    k: int = Field(default=8, ge=1, le=64, description="most tokens proposed a round")
+    accept: Literal["speculative", "match"] = Field(
+        default="speculative",
+        description="`speculative`: rejection sampling; `match`: keep proposals while they equal the target's own draw. "
+        "Both give the target's law, and at temperature 0 its greedy text",
+    )
+
+    def guarantee(self, temperature: float) -> Level:
+        return "exact" if temperature == 0 else "distribution"
+
+
+class NgramOptions(VerifyOptions):
+    """Drafts looked up in the prompt and the text so far."""
+
+    min_ngram: int = Field(default=2, ge=1, le=16, description="shortest suffix that is looked up")
+    max_ngram: int = Field(default=5, ge=1, le=16, description="longest suffix that is looked up, tried first")
+
+
+class ModelDraftOptions(VerifyOptions):
+    """Drafts of a smaller model."""
+
+    draft: str | None = Field(default=None, description="card of the draft model; it needs the target's tokenizer")
+
+
+class EarlyExitOptions(VerifyOptions):
+    """Drafts of the target's own lower layers."""
+
+    layers: int | None = Field(default=None, ge=1, description="layers that draft; null: half of them")
+
+
+METHODS = (
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="ngram",
+        summary="propose what followed the same words earlier in the prompt or the text; no draft model",
+        reference="Prompt Lookup Decoding (Saxena 2023); LLMA, arXiv 2304.04487",
+        options=NgramOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.ngram:Ngram",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="ar",
+        summary="propose nothing: plain autoregressive decoding, the baseline of every comparison",
+        reference="autoregressive decoding; survey section 2.1",
+        options=AutoregressiveOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.autoregressive:Autoregressive",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="model",
+        summary="a smaller model with the same tokenizer proposes",
+        reference="Leviathan et al., arXiv 2211.17192; Chen et al., arXiv 2302.01318",
+        options=ModelDraftOptions,
+        needs=_NEEDS,
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="early_exit",
+        summary="the target's own lower layers propose",
+        reference="LayerSkip, arXiv 2404.16710",
+        options=EarlyExitOptions,
+        needs=_NEEDS | {Capability.LAYER_ACCESS},
+    ),
+)

@@ -1,0 +1,1 @@
+"""The edit paradigm: `spec` is its table of methods."""

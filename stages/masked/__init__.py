@@ -1,0 +1,1 @@
+"""The masked paradigm: `spec` is its table of methods."""

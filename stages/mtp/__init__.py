@@ -1,0 +1,1 @@
+"""The mtp paradigm: `spec` is its table of methods."""

@@ -1,0 +1,44 @@
+"""Multiple Token Prediction: the table of heads."""
+
+from pydantic import Field
+
+from ptgflow.contracts import Capability, MethodSpec, Paradigm, StageOptions
+
+_NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE, Capability.HIDDEN_STATES})
+
+
+class HeadOptions(StageOptions):
+    """What every kind of head shares."""
+
+    k: int = Field(default=4, ge=1, le=16, description="most tokens written a round")
+    threshold: float = Field(
+        default=0.6, ge=0.0, le=1.0, description="probability below which a head's token is not written"
+    )
+
+
+METHODS = (
+    MethodSpec(
+        paradigm=Paradigm.MTP,
+        name="medusa",
+        summary="independent heads on the last hidden state, one for each position ahead",
+        reference="Medusa, arXiv 2401.10774",
+        options=HeadOptions,
+        needs=_NEEDS,
+    ),
+    MethodSpec(
+        paradigm=Paradigm.MTP,
+        name="eagle",
+        summary="a small autoregressive head over hidden states",
+        reference="EAGLE, arXiv 2401.15077; EAGLE-3, arXiv 2503.01840",
+        options=HeadOptions,
+        needs=_NEEDS,
+    ),
+    MethodSpec(
+        paradigm=Paradigm.MTP,
+        name="native",
+        summary="the prediction modules that the checkpoint brings along",
+        reference="DeepSeek-V3, arXiv 2412.19437; MiMo, arXiv 2505.07608",
+        options=HeadOptions,
+        needs=_NEEDS | {Capability.NATIVE_MTP},
+    ),
+)

@@ -1,0 +1,1 @@
+"""The oneshot paradigm: `spec` is its table of methods."""
