@@ -7,9 +7,10 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Finding(Protocol):
     """What an exception carries: the interface of `ptgflow.diagnostics.Diagnostic` that this layer may know."""
 

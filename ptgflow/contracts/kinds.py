@@ -17,8 +17,9 @@ from typing import Generic, Literal, TypeVar
 
 from ptgflow.contracts.guarantee import NO_GUARANTEE, Guarantee
 
-Verdict = Literal["accepted", "rejected", "corrected"]
-"""What a target model said of a token: kept as proposed, proposed and thrown out, or written by the target itself."""
+Verdict = Literal["accepted", "corrected", "given"]
+"""How a token of a verified text came about: proposed and kept, written by the target itself, or given by what joins
+segments (a heading) and judged by nobody. Proposals that were thrown out are in `Verified.rejected`."""
 
 FinishReason = Literal["stop", "length", "split"]
 """Why a text ends: an end token or stop string, a token limit, or the place where a longer text was split."""
@@ -85,7 +86,7 @@ class Verified(Draft):
     """Text that a target model has judged token by token."""
 
     verdicts: tuple[Verdict, ...]
-    """`accepted` or `corrected` for each token of the text; rejected proposals are in `rejected`."""
+    """One for each token of the text."""
     rejected: tuple[int, ...] = ()
     """Ids of proposals that the target threw out, in the order in which they were tried."""
     guarantee: Guarantee = NO_GUARANTEE

@@ -12,6 +12,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 
 from ptgflow.contracts import ModelCard
@@ -83,10 +84,16 @@ def _attention(config: Any) -> str:
 
 
 def _tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer exactly as `tokenizer.json` describes it.
+
+    The automatic choice would go by the architecture and rebuild the tokenizer as that family usually has it: with
+    tokens that are not in the file, or another pre-tokenizer. It serves for older checkpoints without that file.
+    """
+    plain = (folder / "tokenizer.json").is_file() and not card.trust_remote_code
+    loader: Any = PreTrainedTokenizerFast if plain else AutoTokenizer
+    options = {} if plain else {"trust_remote_code": card.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=card.trust_remote_code, local_files_only=True
-        )
+        tokenizer = loader.from_pretrained(folder, local_files_only=True, **options)
     except _READ_ERRORS as error:
         raise _unreadable(card, f"its tokenizer cannot be read: {_first_line(error)}") from error
     if not tokenizer.is_fast:

@@ -24,13 +24,17 @@ class Codec:
     because that is how a prompt is written by hand for a model whose template is not used.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, model: str, end_ids: Iterable[int] = ()) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, *, model: str, end_ids: Iterable[int] = (), rows: int | None = None
+    ) -> None:
         """Wrap a fast tokenizer.
 
         Args:
             tokenizer: a tokenizer with a `tokenizers` backend; it belongs to the codec from now on.
             model: what error messages call the model.
             end_ids: the end tokens that the model's own configuration names.
+            rows: for how many ids the network has an embedding; None: for all. Checkpoints exist whose tokenizer was
+                given more tokens than the network was.
         """
         # A prompt that is too long is an error of the run, told elsewhere; the tokenizer need not warn about it.
         tokenizer.model_max_length = _NO_LIMIT
@@ -38,8 +42,8 @@ class Codec:
         self._model = model
         self.fingerprint: str = tokenizer_fingerprint(tokenizer)
         """Which tokenizer this is; see `tokenizer_fingerprint`."""
-        self.vocab_size: int = len(tokenizer)
-        """How many ids there are, added tokens included."""
+        self.vocab_size: int = len(tokenizer) if rows is None else min(len(tokenizer), rows)
+        """How many ids there are that the model can read, added tokens included."""
         specials = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
         self._specials = tuple(sorted(specials, key=len, reverse=True))
         own = (tokenizer.eos_token_id,) if isinstance(tokenizer.eos_token_id, int) else ()
@@ -72,7 +76,8 @@ class Codec:
             chat: use the model's chat template.
 
         Raises:
-            RunError: EMPTY_PROMPT, NO_CHAT_TEMPLATE, or UNSUPPORTED_MODEL when the template refuses the conversation.
+            RunError: EMPTY_PROMPT, NO_CHAT_TEMPLATE, or UNSUPPORTED_MODEL when the template refuses the conversation or
+                the prompt has a token that the network has no row for.
         """
         if not chat:
             return self._raw_prompt(text, prefix)
@@ -82,7 +87,7 @@ class Codec:
             raise RunError([EMPTY_PROMPT(what="messages" if len(messages) > 1 else "prompt")])
         if not self.has_chat_template:
             raise RunError([NO_CHAT_TEMPLATE(model=self._model)])
-        ids = self._encode_conversation(messages, prefix)
+        ids = self._readable(self._encode_conversation(messages, prefix))
         asked = text or next((turn.content for turn in reversed(messages) if turn.role == "user"), "")
         return Prompt(token_ids=ids, tokenizer=self.fingerprint, messages=messages, text=asked, prefix=prefix)
 
@@ -96,7 +101,15 @@ class Codec:
             ids.pop()  # Some tokenizers close every text with an end token; an open prompt must not have one.
         if plain[0] == self.tokenizer.bos_token_id:
             ids = plain  # The text already opens as the tokenizer would open it.
-        return Prompt(token_ids=tuple(ids), tokenizer=self.fingerprint, text=text, prefix=prefix)
+        return Prompt(token_ids=self._readable(ids), tokenizer=self.fingerprint, text=text, prefix=prefix)
+
+    def _readable(self, ids: Sequence[int]) -> tuple[int, ...]:
+        alien = next((index for index in ids if index >= self.vocab_size), None)
+        if alien is not None:
+            token = self.tokenizer.convert_ids_to_tokens(alien)
+            reason = f"the prompt has the token {token!r}, which its network does not know"
+            raise RunError([UNSUPPORTED_MODEL(model=self._model, reason=reason, help="leave that token out")])
+        return tuple(ids)
 
     def _encode_conversation(self, messages: Sequence[Message], prefix: str) -> tuple[int, ...]:
         """Encode the rendered template, with special tokens read from the template only.

@@ -1,12 +1,13 @@
 """Reading a GGUF file into an ordinary fp32 network and tokenizer, with nothing in the file passed over."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from gguf import GGUFReader, dequantize
-from tokenizers import pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -14,7 +15,6 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
@@ -24,15 +24,15 @@ from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
 from ptgflow.engine.progress import Progress
 from ptgflow.errors import RunError
 
-GGUF_FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"})
-"""`general.architecture` values whose tensors can be put back into a transformers network."""
+GGUF_FAMILIES: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "gemma3"})
+"""`general.architecture` values whose tensors can be put back into a transformers network; Mistral files say `llama`."""
 
 
 class GGUFError(Exception):
     """The file is damaged, or no GGUF file at all. Its text is the reason."""
 
 
-def read_gguf(card: ModelCard, path: Path, tell: Progress) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def read_gguf(card: ModelCard, path: Path, tell: Progress) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The network, de-quantised to fp32, and the tokenizer of a GGUF file.
 
     Raises:
@@ -47,14 +47,13 @@ def read_gguf(card: ModelCard, path: Path, tell: Progress) -> tuple[PreTrainedMo
         architecture = _field(reader, "general.architecture")
         _check_architecture(card, reader, architecture)
         config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
+        tokenizer = _tokenizer(path, reader)
         with torch.device("meta"):
             network = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         weights = _weights(card, reader, architecture, network, lambda done, total: tell(text, done, total))
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
         raise GGUFError(f"the file is damaged or no GGUF file: {error}") from error
     _install(network, weights)
-    _restore_pre_tokenizer(tokenizer, _field(reader, "tokenizer.ggml.pre"))
     network.generation_config = GenerationConfig.from_model_config(config)
     return network, tokenizer
 
@@ -109,17 +108,25 @@ def _install(network: PreTrainedModel, weights: dict[str, Tensor]) -> None:
     network.tie_weights()
 
 
-def _restore_pre_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Put back what the reader of GGUF tokenizers leaves out.
+def _tokenizer(path: Path, reader: GGUFReader) -> PreTrainedTokenizerFast:
+    """The tokenizer of the file, with two things put right that transformers' reader of them does not do.
 
-    `smollm` splits digits off before anything else; without that, the white space before a number is cut in another way
-    than the model was trained with.
+    It appends an `<|endoftext|>` of its own where the file has no such token: an id that the network has no row for. And
+    it does not know `smollm`, which splits digits off before anything else: without that, the white space before a
+    number is cut in another way than the model was trained with.
     """
-    if name == "smollm":
-        assert isinstance(tokenizer, PreTrainedTokenizerFast), "the reader of GGUF tokenizers makes fast ones"
-        backend: Any = tokenizer.backend_tokenizer
+    read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
+    assert isinstance(read, PreTrainedTokenizerFast), "the reader of GGUF tokenizers makes fast ones"
+    words = len(reader.fields["tokenizer.ggml.tokens"].data)
+    state = json.loads(read.backend_tokenizer.to_str())
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["id"] < words]
+    backend: Any = Tokenizer.from_str(json.dumps(state))
+    if _field(reader, "tokenizer.ggml.pre") == "smollm":
         split = pre_tokenizers.Digits(individual_digits=True)
         backend.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    names = ("bos_token", "eos_token", "unk_token", "pad_token")
+    special = {name: token for name, token in read.special_tokens_map.items() if name in names}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=read.chat_template, **special)
 
 
 def _unsupported(card: ModelCard, reason: str) -> RunError:

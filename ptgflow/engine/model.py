@@ -57,11 +57,12 @@ class LoadedModel:
         return int(2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head_dim * 4)
 
 
-def load_model(card: ModelCard, *, progress: Progress | None = None) -> LoadedModel:
+def load_model(card: ModelCard, *, attention: str = "sdpa", progress: Progress | None = None) -> LoadedModel:
     """Fetch, convert and load what a card describes.
 
     Args:
         card: which model, in which precision, on which device.
+        attention: the attention kernel of the framework, `sdpa` or `eager`.
         progress: is told every step, with bytes while a download runs.
 
     Raises:
@@ -71,11 +72,8 @@ def load_model(card: ModelCard, *, progress: Progress | None = None) -> LoadedMo
     tell = progress or silent
     device = _device(card)
     network, tokenizer = _network_and_tokenizer(card, tell)
-    # As a module, because transformers' own `to` has a signature that type checkers cannot read.
-    module: torch.nn.Module = network
-    module.to(device=device, dtype=DTYPES[card.dtype]).eval().requires_grad_(False)
-    end_ids = _end_ids(network)
-    codec = Codec(tokenizer, model=card.name, end_ids=end_ids)
+    _settle(card, network, device)
+    codec = Codec(tokenizer, model=card.name, end_ids=_end_ids(network), rows=network.config.vocab_size)
     config = network.config
     _check_card(card, network, codec)
     return LoadedModel(
@@ -94,7 +92,10 @@ def _network_and_tokenizer(card: ModelCard, tell: Progress) -> tuple[PreTrainedM
     source = resolve(card, tell)
     if isinstance(source, Tiny):
         tokenizer = tiny_tokenizer()
-        return tiny_network(tokenizer), tokenizer
+        network = tiny_network(tokenizer)
+        for weight in network.parameters():  # Not the rotary frequencies, which stay fp32 as in any checkpoint.
+            weight.data = weight.data.to(DTYPES[card.dtype])
+        return network, tokenizer
     tell(f"loading {card.name}")
     return load_checkpoint(card, source, dtype=DTYPES[card.dtype])
 
@@ -110,6 +111,17 @@ def _device(card: ModelCard) -> torch.device:
         remedy = "write model.device=auto, or model.device=cpu"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=remedy)]) from error
     return device
+
+
+def _settle(card: ModelCard, network: torch.nn.Module, device: torch.device) -> None:
+    """Move a network to its device, and make sure that nobody trains it by accident."""
+    try:
+        network.to(device)
+    except torch.OutOfMemoryError as error:
+        reason = f"it does not fit into the memory of {device}"
+        remedy = "write model.dtype=bfloat16, or model.device=cpu"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=remedy)]) from error
+    network.eval().requires_grad_(False)
 
 
 def _end_ids(network: PreTrainedModel) -> tuple[int, ...]:
@@ -135,7 +147,7 @@ def _check_card(card: ModelCard, network: PreTrainedModel, codec: Codec) -> None
         raise RunError(
             [CARD_CONTRADICTED(model=card.name, field=name, declared=said, found=is_) for name, said, is_ in found]
         )
-    rows = network.config.vocab_size
-    if codec.vocab_size > rows:
-        reason = f"its tokenizer has {codec.vocab_size} tokens, its embedding only {rows}: they do not belong together"
+    words, rows = codec.tokenizer.vocab_size, network.config.vocab_size
+    if words > rows:
+        reason = f"its tokenizer has {words} tokens, its embedding only {rows}: they do not belong together"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason)])

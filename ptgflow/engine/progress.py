@@ -1,8 +1,9 @@
 """How the engine tells what it is waiting for, so that whoever started it can show it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called while a model is fetched, converted and loaded."""
 

@@ -66,7 +66,8 @@ def tiny_network(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
         eos_token_id=1,
         tie_word_embeddings=False,
     )
-    network = LlamaForCausalLM(config)
+    with torch.random.fork_rng(devices=[]):  # Its own first weights come from the global generator; nobody reads them.
+        network = LlamaForCausalLM(config)
     source = np.random.Philox(_SEED)
     with torch.no_grad():
         for name, weight in sorted(network.named_parameters()):

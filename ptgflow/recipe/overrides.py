@@ -12,9 +12,11 @@ from hydra.errors import HydraException
 from ptgflow.diagnostics import Location, Report
 from ptgflow.diagnostics.codes import recipe as codes
 
-FREE_TEXT = ("prompt", "text", "canvas", "input", "output", "trace", "recipe", "model.source")
+REQUESTS = ("prompt", "text", "canvas")
+FREE_TEXT = (*REQUESTS, "input", "output", "trace", "recipe", "model.source")
 """Options whose value is taken as it was typed: a request has commas, question marks and parentheses in it, which mean
-something else in Hydra's grammar. A value in quotes, or in `choice(...)` for a sweep, is still read by Hydra."""
+something else in Hydra's grammar. A value in quotes, or in `choice(...)` for a sweep, is still read by Hydra; and
+`output=results_${seed}.jsonl` still names a variable, which a request never does."""
 
 _BEFORE_QUOTE = re.compile(r"(\\*)'")
 
@@ -85,7 +87,8 @@ def _literal(typed: str) -> str:
     if key not in FREE_TEXT or not equals or value.startswith(("'", '"', "choice(")) or value in ("", "null"):
         return typed
     # Hydra reads a backslash as an escape only in front of a quote and at the end, so only there it is doubled.
-    value = value.replace("${", "\\${")  # OmegaConf would look for a variable of that name
+    if key in REQUESTS:
+        value = value.replace("${", "\\${")  # OmegaConf would look for a variable of that name.
     stem = value.rstrip("\\")
     body = _BEFORE_QUOTE.sub(lambda found: found[1] * 2 + "\\'", stem)
     end = "\\" * 2 * (len(value) - len(stem))

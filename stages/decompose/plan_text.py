@@ -45,11 +45,13 @@ def parse_points(text: str, *, max_points: int, complete: bool = True) -> tuple[
     Args:
         text: What a model wrote, its open prefix included.
         max_points: Most titles to return.
-        complete: False when the text was cut by a token limit, so that its last line may be half a point.
+        complete: False when the text was cut by a token limit: the last point then counts only if the cut came after
+            its heading.
     """
-    if not complete:
-        text = text[: text.rfind("\n") + 1]
-    lines = [line for raw in text.split("\n") for line in _read_line(raw)]
+    rows = text.split("\n")
+    lines = [line for raw in rows for line in _read_line(raw)]
+    if not complete and lines and _read_line(rows[-1]) and not _EXPLANATION.search(lines[-1].body.rstrip("*_ ") + "|"):
+        lines.pop()
     if not lines:
         return ()
     top, nested = _levels(lines)

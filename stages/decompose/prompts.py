@@ -67,3 +67,8 @@ def route_request(question: str) -> str:
         f"Request: {question.strip()}\n\n"
         "Is the best answer to this request a list of several separate points? Answer yes or no."
     )
+
+
+def piece_request(request: str, number: int, count: int) -> str:
+    """Asks for one of several pieces that the user wants of the same kind."""
+    return f"{request.strip()}\n\nThis is number {number} of {count}. Write only this one, different from the others."

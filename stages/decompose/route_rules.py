@@ -60,7 +60,7 @@ _SPLIT: Final = (
     r"\b(?:compare|contrast|versus|vs\.?)\b",
     r"^what if\b",
     r"^why\b",
-    r"^how (?:can|could|should|might|to|do (?:i|we|you|people|they|language|social|cultural))\b",
+    r"^how (?:can|could|should|might|to|do (?:i|we|you|people|they))\b",
     r"^how (?:do|does|did|can) .{3,120}\b(?:affect|influence|impact|change|shape|help)\b",
     r"^what (?:should|can|could|would|are|causes?|makes?|influences?)\b",
     r"^(?:list|name|suggest|recommend|describe|discuss|outline|explain)\b",
@@ -76,7 +76,7 @@ _POLITE: Final = re.compile(
 def route_by_rules(request: str) -> Route:
     """Decide from the words of a request alone. Deterministic; when no rule speaks for a split, there is none."""
     text = " ".join(request.casefold().replace("\u2019", "'").split())
-    text = text[_POLITE.match(text).end() :]  # type: ignore[union-attr]
+    text = _POLITE.sub("", text, count=1)
     words = text.split()
     if len(words) < 3:
         return Route(split=False, reason="the router saw too few words to plan an answer from")
@@ -85,4 +85,8 @@ def route_by_rules(request: str) -> Route:
     for pattern, reason in _PLAIN:
         if re.search(pattern, text):
             return Route(split=False, reason=reason)
-    return Route(split=False, reason="")
+    if any(re.search(pattern, text) for pattern in _SPLIT) and not re.search(_ONE_PROCESS, text):
+        return Route(split=True, reason="the router saw a question with several aspects")
+    if re.search(_YES_NO, text):
+        return Route(split=False, reason="the router saw a question of yes or no")
+    return Route(split=False, reason="the router saw no sign of several points")

@@ -1,13 +1,15 @@
 """Who decides whether a prompt is split at all: rules about its wording, the model itself, or nobody."""
 
+from typing import Literal
+
 from ptgflow.contracts import Prompt
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.stages.base import StageContext, Work
 from ptgflow.stages.decompose.conversation import ask
-from ptgflow.stages.decompose.options import RouterName
 from ptgflow.stages.decompose.prompts import route_request
 from ptgflow.stages.decompose.route_rules import Route, route_by_rules
 
+RouterName = Literal["rules", "model"]
 _ANSWER_TOKENS = 4
 
 

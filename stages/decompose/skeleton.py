@@ -1,10 +1,13 @@
 """Skeleton-of-Thought (Ning et al. 2023, arXiv 2307.15337): plan the points first, then write them side by side."""
 
+from typing import final
+
 from ptgflow.contracts import Branches, Prompt, Segment
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.stages.base import AbstractDecompose, StageContext, Work
+from ptgflow.stages.decompose.budget import shares
 from ptgflow.stages.decompose.conversation import ask
-from ptgflow.stages.decompose.options import SkeletonOptions
+from ptgflow.stages.decompose.plain import plain
 from ptgflow.stages.decompose.plan_text import parse_points
 from ptgflow.stages.decompose.prompts import (
     PLAN_EXAMPLE,
@@ -16,8 +19,10 @@ from ptgflow.stages.decompose.prompts import (
     point_request,
 )
 from ptgflow.stages.decompose.router import route
+from ptgflow.stages.decompose.spec import SkeletonOptions
 
 
+@final
 class Skeleton(AbstractDecompose):
     """Asks the model for a numbered list of headings and makes one sub-prompt of each.
 
@@ -25,9 +30,11 @@ class Skeleton(AbstractDecompose):
     """
 
     def __init__(self, options: SkeletonOptions) -> None:
+        """Take how many points there may be, and the router."""
         self._options = options
 
     def run(self, value: Segment, context: StageContext) -> Work[Branches[Segment]]:
+        """Yield a request for the route, if the model routes, and one for the skeleton; return the sub-prompts."""
         assert isinstance(value, Prompt), "a skeleton is made for a prompt"
         if value.prefix:
             return plain(value, "the prompt opens its own answer, which can only be continued")
@@ -59,19 +66,18 @@ class Skeleton(AbstractDecompose):
 
     def _points(self, prompt: Prompt, titles: tuple[str, ...], context: StageContext) -> Branches[Segment]:
         headings = [point_heading(title, number) for number, title in enumerate(titles, 1)]
-        return Branches[Segment](
+        leads = (headings[0], *(f"\n{heading}" for heading in headings[1:]))
+        share = shares(context, leads)
+        if share is None:
+            return plain(prompt, f"max_tokens leaves too little room for {len(titles)} points")
+        return Branches(
             items=tuple(
                 ask(prompt, point_request(prompt.text, titles, number), context, prefix=heading)
                 for number, heading in enumerate(headings, 1)
             ),
-            leads=(headings[0], *(f"\n{heading}" for heading in headings[1:])),
+            leads=leads,
             titles=titles,
             how=f"{len(titles)} points" if len(titles) > 1 else "1 point",
             stop=POINT_STOP,
-            share=(self._options.point_tokens,) * len(titles),
+            share=share,
         )
-
-
-def plain(prompt: Prompt, reason: str) -> Branches[Segment]:
-    """The plain path: the prompt itself as the only branch, and why."""
-    return Branches[Segment](items=(prompt,), leads=("",), how=f"plain: {reason}")

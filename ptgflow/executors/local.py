@@ -1,0 +1,201 @@
+"""The local executor: every loop of a program in this process."""
+
+import importlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ptgflow.compiler.program import Program
+from ptgflow.contracts import MethodSpec, ModelCard
+from ptgflow.contracts.settings import Generation
+from ptgflow.diagnostics.codes.kinds import TOKENIZER_MISMATCH
+from ptgflow.diagnostics.codes.methods import MISSING_CAPABILITY, MISSING_EXTRA, NOT_IMPLEMENTED
+from ptgflow.engine.decode import DecodeLoop
+from ptgflow.engine.model import LoadedModel, load_model
+from ptgflow.engine.progress import Progress
+from ptgflow.errors import PtgError, RecipeError
+from ptgflow.executors.events import Event
+from ptgflow.executors.flow import BoundStage, Track, run_flow
+from ptgflow.executors.report import failed, finished
+from ptgflow.executors.request import Ask, Job, encode
+from ptgflow.executors.result import Result
+from ptgflow.executors.worker import Done, Worker
+from ptgflow.graph.ir import Node
+from ptgflow.stages.base import AbstractMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions:
+    """What `executor=local` may be told."""
+
+    batch_size: int = 16
+    """Most rows in one pass, and most requests at a time."""
+    threads: int | None = None
+    """Of the framework; None: its own choice."""
+
+
+class LocalExecutor:
+    """Holds the models of one program and runs requests on them."""
+
+    def __init__(self, program: Program, options: LocalOptions, *, progress: Progress | None = None) -> None:
+        """Load what the program needs.
+
+        Raises:
+            RecipeError: a method has no implementation, needs an extra that is not installed, or the loaded models do
+                not have what the recipe relies on.
+            RunError: a model cannot be had.
+        """
+        _require_implementations(program)
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        self._program = program
+        self._options = options
+        self._models = _load(program, progress)
+        _check_loaded(program, self._models)
+        self._loops = {
+            name: DecodeLoop(model, max_rows=options.batch_size) for name, model in self._models.items()
+        }
+        self._stages = [self._bind(node) for node in program.nodes]
+        self._target = self._models[program.card.name]
+
+    @property
+    def target(self) -> LoadedModel:
+        """The model that the recipe's guarantee is about."""
+        return self._target
+
+    def _bind(self, node: Node) -> BoundStage:
+        model = self._models[node.card.name if node.card else self._program.card.name]
+        return BoundStage(node=node, method=_implementation(node), model=model)
+
+    def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
+        """Answer requests; events as they happen, a result as each request ends, in the order of ending.
+
+        Up to `batch_size` requests are worked on at a time, and their rows share passes. When the iterator is closed
+        early (an interrupt), the rows of what is unfinished are freed.
+        """
+        events: deque[Event] = deque()
+        worker = Worker(self._loops, tell=events.append)
+        running: dict[str, Job] = {}
+        queue = enumerate(asks)
+        more = True
+        try:
+            while more or running:
+                while more and len(running) < self._options.batch_size:
+                    number, ask = next(queue, (0, None))
+                    if ask is None:
+                        more = False
+                        break
+                    rejected = self._submit(worker, f"{number}", ask, generation, running)
+                    if rejected is not None:
+                        yield rejected
+                ended = worker.step()
+                while events:
+                    yield events.popleft()
+                for done in ended:
+                    yield self._result(done, running.pop(done.running.id))
+        finally:
+            worker.cancel_all()
+
+    def _submit(
+        self, worker: Worker, key: str, ask: Ask, generation: Generation, running: dict[str, Job]
+    ) -> Result | None:
+        """Start one request; its result at once when it cannot even be encoded."""
+        job = Job(id=ask.id, shown=ask.shown, generation=generation)
+        try:
+            value = encode(
+                ask,
+                model=self._target,
+                starts=self._program.starts,
+                generation=generation,
+                recipe=self._program.name,
+            )
+        except PtgError as error:
+            return failed(job, self._program, error)
+        job = Job(id=ask.id, shown=ask.shown, generation=generation, value=value)
+        running[key] = job
+        track = Track(generation=generation, budget=generation.max_tokens)
+        worker.submit(key, run_flow(self._stages, value, track), track)
+        return None
+
+    def _result(self, done: Done, job: Job) -> Result:
+        if done.error is not None:
+            return failed(job, self._program, done.error)
+        assert done.value is not None, "a request ends with a value or an error"
+        return finished(job, self._program, done.running, done.value, self._target.codec)
+
+
+def _require_implementations(program: Program) -> None:
+    missing = program.unimplemented
+    if missing:
+        raise RecipeError([note for note in program.notes if note.rule is NOT_IMPLEMENTED])
+
+
+def _implementation(node: Node) -> AbstractMethod[Any, Any] | None:
+    spec = node.spec
+    if spec is None:
+        return None
+    assert spec.implementation is not None, "methods without code were refused before"
+    try:
+        made: object = load_symbol(spec)(node.options)
+    except ModuleNotFoundError as error:
+        if spec.extra is None:
+            raise
+        raise RecipeError([MISSING_EXTRA(stage=node, package=error.name, extra=spec.extra)]) from error
+    assert isinstance(made, AbstractMethod), f"{spec.implementation} is no method"
+    return made
+
+
+def load_symbol(spec: MethodSpec) -> Any:
+    """The class that implements a method."""
+    module, _, name = str(spec.implementation).partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _load(program: Program, progress: Progress | None) -> dict[str, LoadedModel]:
+    cards: dict[str, ModelCard] = {program.card.name: program.card}
+    for node in program.nodes:
+        if node.card is not None:
+            cards.setdefault(node.card.name, node.card)
+    return {
+        name: load_model(card, attention=program.accelerate.attention, progress=progress)
+        for name, card in cards.items()
+    }
+
+
+def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
+    """What could not be known before the weights were there: capabilities and tokenizers of cards that leave them open."""
+    findings = []
+    bound = [node for node in program.nodes if node.spec is not None and node.card is not None]
+    for node in bound:
+        assert node.spec is not None, "kept only with a method"
+        assert node.card is not None, "kept only with a card"
+        has = models[node.card.name].capabilities
+        if not node.spec.needs <= has:
+            findings.append(
+                MISSING_CAPABILITY(
+                    stage=node,
+                    needs=", ".join(sorted(node.spec.needs - has)),
+                    model=node.card.name,
+                    has=", ".join(sorted(has)),
+                    hint="choose another model or another method",
+                )
+            )
+    for left, right in zip(bound, bound[1:], strict=False):
+        assert left.card is not None, "kept only with a card"
+        assert right.card is not None, "kept only with a card"
+        one, two = models[left.card.name].codec.fingerprint, models[right.card.name].codec.fingerprint
+        if one != two:
+            findings.append(
+                TOKENIZER_MISMATCH(
+                    left=repr(left.slot),
+                    right=repr(right.slot),
+                    right_slot=right.slot,
+                    have=f"{left.slot!r} on {left.card.name!r}: tokenizer {one}",
+                    want=f"{right.slot!r} on {right.card.name!r}: tokenizer {two}",
+                )
+            )
+    if findings:
+        raise RecipeError(findings)

@@ -1,0 +1,94 @@
+"""What is asked of an executor: one input, not yet encoded, and its encoded form."""
+
+from dataclasses import dataclass
+
+from ptgflow.contracts import Message, Prompt, Segment, Text
+from ptgflow.contracts.settings import Generation
+from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, PROMPT_TOO_LONG, WRONG_INPUT_KIND
+from ptgflow.engine.model import LoadedModel
+from ptgflow.errors import RunError
+
+OPTIONS: dict[type[Segment], str] = {Prompt: "prompt=", Text: "text="}
+"""The option that gives each kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One input in words: exactly one of `prompt`, `messages`, `text` and `canvas` is given."""
+
+    id: str | int
+    prompt: str | None = None
+    messages: tuple[Message, ...] | None = None
+    text: str | None = None
+    canvas: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The input as records repeat it."""
+        if self.messages:
+            return self.messages[-1].content
+        return next((words for words in (self.prompt, self.text, self.canvas) if words is not None), "")
+
+    @property
+    def kind(self) -> str:
+        """The kind that the input is of."""
+        if self.canvas is not None:
+            return "Canvas"
+        return "Text" if self.text is not None else "Prompt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request on its way through an executor."""
+
+    id: str | int
+    shown: str
+    generation: Generation
+    value: Segment | None = None
+    """None when it could not be encoded."""
+
+
+def encode(
+    ask: Ask, *, model: LoadedModel, starts: tuple[type[Segment], ...], generation: Generation, recipe: str
+) -> Segment:
+    """The input as a segment of the kind that the flow starts from.
+
+    Raises:
+        RunError: WRONG_INPUT_KIND, EMPTY_PROMPT, PROMPT_TOO_LONG or NO_CHAT_TEMPLATE.
+    """
+    names = [kind.__name__ for kind in starts]
+    if ask.kind not in names:
+        wanted = " or ".join(f"a {name}" for name in names)
+        options = " or ".join(OPTIONS.get(kind, "canvas=") for kind in starts)
+        given_option = {"Prompt": "prompt=", "Text": "text=", "Canvas": "canvas="}[ask.kind]
+        raise RunError(
+            [
+                WRONG_INPUT_KIND(
+                    recipe=recipe,
+                    wanted=wanted,
+                    given=f"a {ask.kind}",
+                    want_option=options,
+                    given_option=given_option,
+                )
+            ]
+        )
+    if ask.text is not None:
+        return _text(ask.text, model)
+    prompt = model.codec.prompt(ask.messages or (), text=ask.prompt or "", chat=generation.chat)
+    if len(prompt.token_ids) >= model.context_length:
+        excess = len(prompt.token_ids) - model.context_length + 1
+        raise RunError(
+            [
+                PROMPT_TOO_LONG(
+                    tokens=len(prompt.token_ids), model=model.name, limit=model.context_length, excess=excess
+                )
+            ]
+        )
+    return prompt
+
+
+def _text(words: str, model: LoadedModel) -> Text:
+    if not words.strip():
+        raise RunError([EMPTY_PROMPT(what="text")])
+    ids = model.codec.encode(words)
+    return Text(token_ids=ids, tokenizer=model.codec.fingerprint, text=words, origin=("input",) * len(ids))

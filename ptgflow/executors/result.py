@@ -1,0 +1,99 @@
+"""What a request became: the record that `output=` writes and Python returns."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ptgflow.contracts import NO_GUARANTEE, Guarantee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """What one stage did on one segment, or on the whole."""
+
+    name: str
+    """The slot."""
+    method: str
+    wall_s: float
+    rounds: int
+    """Model passes that contained its rows."""
+    tokens_in: int
+    tokens_out: int
+    proposed: int = 0
+    accepted: int = 0
+    verify_rounds: int = 0
+    how: str = ""
+    """What a split decided, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRecord:
+    """One segment of the answer; an answer that was not split has one."""
+
+    index: int
+    title: str | None
+    text: str
+    finish_reason: str
+    stages: tuple[StageRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """What the answer cost."""
+
+    wall_s: float
+    first_text_s: float | None
+    prompt_tokens: int
+    new_tokens: int
+    """Tokens of the final text."""
+    rounds: int
+    """Model passes over a batch that contained this request."""
+    critical_rounds: int
+    """Of those, the ones on the longest path through the flow."""
+    steps_per_token: float | None
+    """`critical_rounds / new_tokens` (survey, Eq. 2); below 1 is parallel."""
+    tokens_per_s: float | None
+    model_passes: dict[str, int]
+    acceptance_length: float | None
+    """Mean tokens that a verification pass adds, the target's own token included; None when nothing was verified."""
+    peak_memory_mb: float
+    """Of the process (on a GPU, of the device's allocator)."""
+    stages: tuple[StageRecord, ...]
+    """Each stage of the flow once, summed over segments; its seconds run from first start to last end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The answer to one request, or why there is none."""
+
+    id: str | int
+    recipe: str
+    model: str
+    seed: int
+    prompt: str
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    """Of the final text under the target's tokenizer."""
+    origin: tuple[str, ...] = ()
+    """The slot that wrote each token."""
+    finish_reason: str = ""
+    segments: tuple[SegmentRecord, ...] = ()
+    guarantee: Guarantee = NO_GUARANTEE
+    metrics: Metrics | None = None
+    how: str = ""
+    """What splits decided, and why; empty for a flow that splits nothing."""
+    error: str | None = None
+    error_code: str | None = field(default=None)
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    def record(self) -> dict[str, Any]:
+        """One line of an output file."""
+        plain = asdict(self)
+        plain["guarantee"] = {
+            "level": self.guarantee.level,
+            "target": self.guarantee.target,
+            "scope": self.guarantee.scope,
+        }
+        return plain
