@@ -1,9 +1,9 @@
 """Compose parallel text generation from typed stages, have the composition checked, and run it.
 
-    from ptgflow import Decompose, DraftVerify, compile
+from ptgflow import Decompose, DraftVerify, compile
 
-    plan = compile(Decompose(method="skeleton") >> DraftVerify(drafter="ngram"), model="smollm2-135m")
-    print(plan.run("Give me five tips for a first marathon.").text)
+plan = compile(Decompose(method="skeleton") >> DraftVerify(drafter="ngram"), model="smollm2-135m")
+print(plan.run("Give me five tips for a first marathon.").text)
 """
 
 from importlib.metadata import version as _version

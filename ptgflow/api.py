@@ -111,7 +111,7 @@ class Plan:
         return self.executor.run(asks, self.generation)
 
 
-def compile(  # noqa: A001 - as torch.compile: the name a person looks for
+def compile(
     flow: Flow,
     *,
     model: str | ModelCard = DEFAULT_MODEL,
@@ -130,7 +130,8 @@ def compile(  # noqa: A001 - as torch.compile: the name a person looks for
         pairs: check every two stages on the path, or neighbours only.
         accelerate: accelerators that are demanded.
         executor: batch size and threads.
-        generation: `temperature`, `top_p`, `top_k`, `min_p`, `repetition_penalty`, `seed`, `max_tokens`, `stop`, `chat`.
+        generation: `temperature`, `top_p`, `top_k`, `min_p`, `repetition_penalty`, `seed`, `max_tokens`, `stop` and
+            `chat`.
 
     Raises:
         RecipeError: with every finding, not only the first.
@@ -162,9 +163,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = (), *, config_dir: Path 
     loaded = load([f"recipe={recipe}", *overrides], config_dir=config_dir, report=report)
     program = None
     if loaded is not None and loaded.source is not None:
-        program = compile_source(
-            loaded.source, methods=method_table(), cards=shipped_cards(config_dir), report=report
-        )
+        program = compile_source(loaded.source, methods=method_table(), cards=shipped_cards(config_dir), report=report)
     if program is None or loaded is None:
         raise RecipeError(report.errors)
     return Plan(program, generation=loaded.spec.generation, executor=loaded.spec.executor)

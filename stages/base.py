@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ptgflow.contracts import Branches, Message, Prompt, Segment, StageOptions
+from ptgflow.contracts import Branches, Message, Prompt, Segment
 from ptgflow.contracts.settings import Generation
 from ptgflow.engine.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest

@@ -53,11 +53,11 @@ def jobs(arguments: Arguments) -> Iterator[tuple[str, ...]]:
     try:
         combinations = list(sweep(given))
     except HydraException as error:
-        raise UsageError(f"cannot sweep: {error}\n   help: give the values as  key=a,b,c  or  key=range(1,4)") from error
+        raise UsageError(
+            f"cannot sweep: {error}\n   help: give the values as  key=a,b,c  or  key=range(1,4)"
+        ) from error
     for index, combination in enumerate(combinations):
-        changing = [
-            words for words, one in zip(combination, given, strict=True) if one.parsed.is_sweep_override()
-        ]
+        changing = [words for words, one in zip(combination, given, strict=True) if one.parsed.is_sweep_override()]
         say(f"[{index + 1}/{len(combinations)}] {' '.join(changing)}")
         yield combination
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ptgflow.cli.arguments import Arguments, UsageError, parse_arguments
+from ptgflow.cli.arguments import UsageError, parse_arguments
 from ptgflow.cli.output import say
 from ptgflow.diagnostics.suggest import hint
 from ptgflow.errors import InternalError, PtgError
@@ -106,9 +106,9 @@ def overview() -> str:
         lines += [f"  {name:<9}{command.summary}", f"           $ {command.example}"]
     lines += [
         "",
-        "After the command stand Hydra overrides: recipe=NAME or recipe=FILE.yaml, model=NAME, stages.SLOT.OPTION=VALUE,",
-        "stage@stages.SLOT=PARADIGM/METHOD, temperature=0.7, seed=1. Flags: -m runs every combination of a sweep such as",
-        "seed=1,2,3; --config-dir DIR adds your own recipes; --cfg job prints the composed configuration.",
+        "After the command stand Hydra overrides: recipe=NAME or recipe=FILE.yaml, model=NAME, temperature=0.7,",
+        "stages.SLOT.OPTION=VALUE, stage@stages.SLOT=PARADIGM/METHOD. Flags: -m runs every combination of a sweep",
+        "such as seed=1,2,3; --config-dir DIR adds your own recipes; --cfg job prints the composed configuration.",
         "ptgflow COMMAND --help says more about one command.",
     ]
     return "\n".join(lines)
@@ -118,6 +118,3 @@ def _version() -> str:
     from importlib.metadata import version
 
     return f"ptgflow {version('ptgflow')}"
-
-
-__all__ = ["COMMANDS", "Arguments", "main", "run"]

@@ -10,7 +10,8 @@ _MARK = {"yes": "yes", "partial": "partly", "no": "NO"}
 
 def main(arguments: Arguments) -> int:
     """Print both tables with their reasons."""
-    options = dict(override.partition("=")[::2] for override in arguments.overrides)
+    parts = [override.partition("=") for override in arguments.overrides]
+    options = {name: value for name, _, value in parts}
     kind = options.pop("format", "text")
     if options or kind not in ("text", "json"):
         wrong = next(iter(options), f"format={kind}")

@@ -1,4 +1,4 @@
-"""Edits that would work: variants of a rejected flow, each checked with the compiler's own rules before it is offered."""
+"""Edits that would work: variants of a rejected flow, each checked by the compiler's own rules before it is offered."""
 
 from collections.abc import Iterator, Sequence
 

@@ -52,7 +52,7 @@ class Program:
         """Which stages are batched with which."""
         found: dict[tuple[str, str], list[str]] = {}
         for node in self.nodes:
-            if node.paradigm in LOOPS and node.card is not None:
+            if node.paradigm is not None and node.paradigm in LOOPS and node.card is not None:
                 key = (LOOPS[node.paradigm], node.card.name)
                 found.setdefault(key, []).append(node.slot)
         return tuple(Loop(family=key[0], model=key[1], slots=tuple(slots)) for key, slots in found.items())
@@ -75,9 +75,7 @@ class Program:
             },
             "pairs": self.pairs,
             "stages": [_stage(node) for node in self.nodes],
-            "loops": [
-                {"family": loop.family, "model": loop.model, "slots": list(loop.slots)} for loop in self.loops
-            ],
+            "loops": [{"family": loop.family, "model": loop.model, "slots": list(loop.slots)} for loop in self.loops],
             "notes": [note.as_dict() for note in self.notes],
         }
 

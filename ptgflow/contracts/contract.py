@@ -74,7 +74,7 @@ class Contract:
         return f"a {kind.__name__} is none of {names(self.takes)}"
 
     def refines(self, wider: "Contract") -> bool:
-        """Whether this contract promises no more and asks no less than `wider` allows (a method against its paradigm)."""
+        """Whether a method with this contract fits a paradigm with the contract `wider`: takes and leaves within it."""
         taken = all(issubclass(kind, wider.takes) for kind in self.takes)
         return taken and self.shape is wider.shape and self.leaves in (wider.leaves, *wider.may_leave)
 

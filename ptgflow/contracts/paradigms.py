@@ -96,8 +96,8 @@ _SPEC_ROWS = (
             leaves=Draft,
             refuses={
                 Text: f"several tokens are predicted at the end of a prefix, and {_TEXT_IS_DONE}",
-                Draft: "consecutive tokens are predicted at the end of an open prefix, while a draft was settled in its "
-                "own order, scattered or not, and has no open end",
+                Draft: "consecutive tokens are predicted at the end of an open prefix, while a draft was settled in "
+                "its own order, scattered or not, and has no open end",
                 Canvas: "consecutive tokens are predicted at the end of a prefix; holes lie anywhere",
             },
         ),

@@ -74,6 +74,7 @@ class Rule:
         return Diagnostic(
             rule=self,
             message=text,
+            severity=self.severity,
             at=at or Location(),
             have=have,
             want=want,
@@ -88,6 +89,8 @@ class Diagnostic:
 
     rule: Rule
     message: str
+    severity: Severity
+    """The rule's, or worse where a command cannot go on with it."""
     at: Location = field(default_factory=Location)
     have: str = ""
     want: str = ""
@@ -97,10 +100,6 @@ class Diagnostic:
     @property
     def code(self) -> str:
         return self.rule.code
-
-    @property
-    def severity(self) -> Severity:
-        return self.rule.severity
 
     def __str__(self) -> str:
         lines = [f"{self.severity}[{self.code}]: {self.message}"]

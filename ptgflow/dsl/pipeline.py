@@ -114,7 +114,9 @@ class Pipeline(Flow, Generic[I_contra, O_co]):
     @overload
     def __rshift__(self: "Pipeline[A, S]", other: "Decompose") -> "Pipeline[A, Branches[S]]": ...
     @overload
-    def __rshift__(self: "Pipeline[A, B]", other: "Pipeline[B, C]") -> "Pipeline[A, C]": ...
+    def __rshift__(self: "Pipeline[A, S]", other: "Pipeline[S, C]") -> "Pipeline[A, C]": ...
+    @overload
+    def __rshift__(self: "Pipeline[A, Branches[S]]", other: "Pipeline[Branches[S], C]") -> "Pipeline[A, C]": ...
     @overload
     def __rshift__(self: "Pipeline[A, Branches[S]]", other: "Pipeline[S, R]") -> "Pipeline[A, Branches[R]]": ...
     def __rshift__(self, other: Flow) -> Flow:
@@ -130,5 +132,3 @@ def then(left: Flow, right: object) -> Pipeline[object, object]:
     if not isinstance(right, Flow):
         raise TypeError(f"a flow goes on with a stage such as Edit(), not with {right!r}")
     return Pipeline(*left.stages, *right.stages)
-
-

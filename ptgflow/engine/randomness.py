@@ -35,7 +35,7 @@ def uniform(seed: int, position: int, purpose: Purpose) -> float:
     """
     state = _mix((seed + _GOLDEN) & _MASK)
     for part in (position, int(purpose)):
-        state = _mix(state ^ _mix((part + _GOLDEN) & _MASK))
+        state = _mix((state + _GOLDEN + part) & _MASK)
     return (state >> 11) * 2.0**-53
 
 

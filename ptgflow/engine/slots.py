@@ -73,9 +73,10 @@ class SlotLayer(CacheLayerMixin):
     def keep(self, rows: Sequence[int]) -> None:
         """Move the listed rows, in ascending order, to the front."""
         if self.is_initialized:
-            for to, source in enumerate(rows):
-                if to != source:
-                    for store in self._storage():
+            for store in self._storage():
+                for to, source in enumerate(rows):
+                    # A row that no pass has written yet may have no storage, and needs none to be moved.
+                    if to != source and source < store.shape[0]:
                         store[to] = store[source]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ of the same kind. Nothing here runs a model or knows what else is in a batch.
 import hashlib
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ptgflow.contracts import Branches, Paradigm, Prompt, Segment, Shape, Text
@@ -103,9 +103,7 @@ def run_flow(stages: Sequence[BoundStage], value: Segment, track: Track) -> Flow
     return value
 
 
-def _run_split(
-    stage: BoundStage, inner: Sequence[BoundStage], value: Segment, track: Track, *, last: bool
-) -> FlowWork:
+def _run_split(stage: BoundStage, inner: Sequence[BoundStage], value: Segment, track: Track, *, last: bool) -> FlowWork:
     branches = yield from _run_stage(stage, value, track, final=False)
     assert isinstance(branches, Branches), "a fork leaves branches"
     track.notes.append(branches.how)
@@ -127,17 +125,18 @@ def _run_split(
         text=branches.how,
         details={"titles": [child.title for child in track.children], "last": last},
     )
-    flows = tuple(
-        _run_segment(inner, item, child) for item, child in zip(branches.items, track.children, strict=True)
-    )
+    flows = tuple(_run_segment(inner, item, child) for item, child in zip(branches.items, track.children, strict=True))
     texts = yield Fork(flows=flows)
     track.critical_rounds += max((child.critical_rounds for child in track.children), default=0)
     return merged(branches, texts, slot=stage.node.slot, codec=stage.model.codec)
 
 
 def _shares(branches: Branches[Segment], budget: int, model: LoadedModel) -> tuple[int, ...]:
-    """Most new tokens of each segment. Sub-prompts share what the headings leave of the whole answer's budget; a
-    passage has its length already, so each may use all of it."""
+    """Most new tokens of each segment.
+
+    Sub-prompts share what the headings leave of the whole answer's budget; a passage has its length already, so each
+    may use all of it.
+    """
     if not all(isinstance(item, Prompt) for item in branches.items):
         return branches.share or (budget,) * len(branches.items)
     headings = sum(len(model.codec.encode(lead)) for lead in branches.leads if lead)
@@ -224,8 +223,6 @@ def derived_seed(seed: int, slot: str, segment: int | None) -> int:
     """The seed of a stage's work on a segment: a function of the run's seed and the place in the flow alone."""
     digest = hashlib.blake2b(f"{seed}/{slot}/{segment}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
 
 
 def _key(node: Node) -> str:

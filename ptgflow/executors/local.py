@@ -3,7 +3,7 @@
 import importlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from ptgflow.compiler.program import Program
 from ptgflow.contracts import MethodSpec, ModelCard
 from ptgflow.contracts.settings import Generation
+from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.kinds import TOKENIZER_MISMATCH
 from ptgflow.diagnostics.codes.methods import MISSING_CAPABILITY, MISSING_EXTRA, NOT_IMPLEMENTED
 from ptgflow.engine.decode import DecodeLoop
@@ -55,9 +56,7 @@ class LocalExecutor:
         self._options = options
         self._models = _load(program, progress)
         _check_loaded(program, self._models)
-        self._loops = {
-            name: DecodeLoop(model, max_rows=options.batch_size) for name, model in self._models.items()
-        }
+        self._loops = {name: DecodeLoop(model, max_rows=options.batch_size) for name, model in self._models.items()}
         self._stages = [self._bind(node) for node in program.nodes]
         self._target = self._models[program.card.name]
 
@@ -130,7 +129,8 @@ class LocalExecutor:
 def _require_implementations(program: Program) -> None:
     missing = program.unimplemented
     if missing:
-        raise RecipeError([note for note in program.notes if note.rule is NOT_IMPLEMENTED])
+        notes = [note for note in program.notes if note.rule is NOT_IMPLEMENTED]
+        raise RecipeError([replace(note, severity=Severity.ERROR) for note in notes])
 
 
 def _implementation(node: Node) -> AbstractMethod[Any, Any] | None:
@@ -166,7 +166,7 @@ def _load(program: Program, progress: Progress | None) -> dict[str, LoadedModel]
 
 
 def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
-    """What could not be known before the weights were there: capabilities and tokenizers of cards that leave them open."""
+    """What could not be known before the weights were there, where cards leave it open: capabilities, tokenizers."""
     findings = []
     bound = [node for node in program.nodes if node.spec is not None and node.card is not None]
     for node in bound:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ptgflow.contracts import NO_GUARANTEE, Branches, Draft, Prompt, Segment, Text, Verified
+from ptgflow.contracts import NO_GUARANTEE, Branches, Draft, Guarantee, Level, Prompt, Segment, Text, Verified
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.engine.codec import Codec
 
@@ -57,7 +57,7 @@ def _frame(words: str, kind: type[Text], slot: str, codec: Codec) -> Text:
 
 def _finish_reason(texts: Sequence[Text]) -> FinishReason:
     """A whole is cut off when one of its segments is; the last passage of a split text says how that text ended."""
-    reasons = [text.finish_reason for text in texts]
+    reasons: list[FinishReason] = [text.finish_reason for text in texts]
     if "length" in reasons:
         return "length"
     return reasons[-1] if reasons else "stop"
@@ -69,8 +69,8 @@ def _common_prompt(branches: Branches[Segment]) -> Prompt | None:
     return first.prompt if isinstance(first, Text) else None
 
 
-def _common_guarantee(texts: Sequence[Verified]) -> Any:
-    levels = {text.guarantee.level for text in texts}
+def _common_guarantee(texts: Sequence[Verified]) -> Guarantee:
+    levels: set[Level] = {text.guarantee.level for text in texts}
     if len(levels) != 1:
         return NO_GUARANTEE
-    return type(NO_GUARANTEE)(level=levels.pop(), target=texts[0].guarantee.target, scope="segment")
+    return Guarantee(level=levels.pop(), target=texts[0].guarantee.target, scope="segment")

@@ -78,11 +78,7 @@ def encode(
     if len(prompt.token_ids) >= model.context_length:
         excess = len(prompt.token_ids) - model.context_length + 1
         raise RunError(
-            [
-                PROMPT_TOO_LONG(
-                    tokens=len(prompt.token_ids), model=model.name, limit=model.context_length, excess=excess
-                )
-            ]
+            [PROMPT_TOO_LONG(tokens=len(prompt.token_ids), model=model.name, limit=model.context_length, excess=excess)]
         )
     return prompt
 

@@ -12,7 +12,9 @@ import networkx as nx
 N = TypeVar("N", bound=Hashable)
 
 
-def open_forks(digraph: "nx.DiGraph[N]", start: N, *, forks: Collection[N], joins: Collection[N]) -> dict[N, tuple[N, ...]]:
+def open_forks(
+    digraph: "nx.DiGraph[N]", start: N, *, forks: Collection[N], joins: Collection[N]
+) -> dict[N, tuple[N, ...]]:
     """The forks open at each node, outermost first.
 
     A join still counts as enclosed by the fork that it closes; a join with no fork open closes nothing.

@@ -29,11 +29,12 @@ def shipped_cards(config_dir: Path | None = None) -> Cards:
 
 
 def _read(path: Path) -> ModelCard | None:
-    """A card; None when the file leaves something for the command line to say, as `custom` does."""
+    """A card; None when the file leaves something for the command line to say (`source: ???`), as `custom` does."""
     try:
-        return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError:
+        card = ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError):
         return None
+    return None if card.source == "???" else card
 
 
 def card_facts(card: ModelCard) -> ModelCard:

@@ -50,13 +50,16 @@ def compose_config(
     with _search_path(config_dir) as needed:
         while True:
             try:
-                return compose("config", [*needed, *choice, *(one.for_hydra for one in rest)], return_hydra_config=True)
+                typed = [*needed, *choice, *(one.for_hydra for one in rest)]
+                found: DictConfig = compose("config", typed, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException) as error:
                 culprit = _culprit(error, rest)
                 _report(error, culprit, recipe, config_dir, needed, report)
                 if culprit is None:
                     return None
                 rest.remove(culprit)
+            else:
+                return found
 
 
 def _choose(recipe: RecipeFile) -> str:

@@ -43,7 +43,7 @@ def load(
     """
     given = parse(typed, report)
     chosen = [one for one in given if one.key == "recipe"]
-    recipe = find_recipe(chosen[-1].parsed.value(), config_dir, report) if chosen else None
+    recipe = find_recipe(str(chosen[-1].parsed.value()), config_dir, report) if chosen else None
     if not chosen and needs_recipe:
         report.add(codes.NO_RECIPE(Location(source="command line")))
     broken: tuple[str, ...] = ()

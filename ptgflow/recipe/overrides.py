@@ -31,8 +31,7 @@ class Given:
     @property
     def for_hydra(self) -> str:
         """The override with free text quoted, as Hydra is given it."""
-        line: str = self.parsed.input_line
-        return line
+        return str(self.parsed.input_line)
 
     @property
     def key(self) -> str:

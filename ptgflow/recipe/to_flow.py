@@ -20,7 +20,12 @@ MERGE_SLOT = "merge"
 
 
 def to_flow(
-    flow: str | None, stages: Mapping[str, Mapping[str, Any]], *, broken: Collection[str], locate: Locate, report: Report
+    flow: str | None,
+    stages: Mapping[str, Mapping[str, Any]],
+    *,
+    broken: Collection[str],
+    locate: Locate,
+    report: Report,
 ) -> Flow | None:
     """The flow of a recipe; None when its text cannot be read.
 
@@ -42,7 +47,8 @@ def to_flow(
         if slot not in declared and slot != MERGE_SLOT:
             report.add(codes.UNKNOWN_SLOT(locate("flow"), name=slot, hint=hint(slot, [*declared, MERGE_SLOT])))
             # A stage that is misspelt in the flow is one mistake, not two; its options are still worth checking.
-            meant.update({slot: near for near in get_close_matches(slot, set(stages) - set(slots), n=1)})
+            for near in get_close_matches(slot, set(stages) - set(slots), n=1):
+                meant[slot] = near
     for slot in stages:
         if slot not in slots and slot not in meant.values():
             report.add(
@@ -74,9 +80,7 @@ def _stage(slot: str, declared: Mapping[str, Any] | None, locate: Locate, report
     return Stage(paradigm, _options(slot, options, locate, report), slot=slot)
 
 
-def _options(
-    slot: str, options: dict[str, Any], locate: Locate, report: Report
-) -> tuple[tuple[str, Option], ...]:
+def _options(slot: str, options: dict[str, Any], locate: Locate, report: Report) -> tuple[tuple[str, Option], ...]:
     kept: dict[str, object] = {}
     for name, value in options.items():
         try:

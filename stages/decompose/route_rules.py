@@ -69,7 +69,7 @@ _ONE_PROCESS: Final = r"\bhow (?:do|does|did) .{2,80}\bworks?\b|^(?:explain|desc
 _YES_NO: Final = r"^(?:is|are|am|was|were|do|does|did|can|could|should|would|will|has|have|had)\b|\bis it (?:more|better|worse)\b"
 _POLITE: Final = re.compile(
     r"^(?:(?:hi|hello|hey)\b[,!. ]*)?(?:please[, ]+)?(?:(?:can|could|would|will) you (?:please )?|i (?:want|need|would like) you to |"
-    r"i(?:'d| would) like to know |tell me |help me understand )?(?:please )?"
+    r"i(?:'d| would) like to know |tell me (?=how|what|why|the|about|some)|help me understand )?(?:please )?"
 )
 
 

@@ -15,10 +15,9 @@ _END: Final = re.compile(
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'\u2018\u201c]*$")
 _PARAGRAPH_BREAK: Final = re.compile(r"\n[^\S\n]*\n\s*")
 _ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof sr jr st mt rev gen col sgt capt lt hon vs etc e.g i.e cf al approx dept est fig figs eq eqs no "
-    "nos vol pp p ed eds inc ltd co corp jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k ph.d".split()
+    ["mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "mt", "rev", "gen", "col", "sgt", "capt", "lt", "hon", "vs", "etc", "e.g", "i.e", "cf", "al", "approx", "dept", "est", "fig", "figs", "eq", "eqs", "no", "nos", "vol", "pp", "p", "ed", "eds", "inc", "ltd", "co", "corp", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "a.m", "p.m", "u.s", "u.k", "ph.d"]
 )
-_MAY_END: Final = frozenset("etc al inc ltd co corp a.m p.m u.s u.k ph.d jr sr".split())
+_MAY_END: Final = frozenset(["etc", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k", "ph.d", "jr", "sr"])
 """Abbreviations that also stand last in a sentence: there the next word's capital decides."""
 
 

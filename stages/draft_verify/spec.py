@@ -22,8 +22,8 @@ class VerifyOptions(StageOptions):
     k: int = Field(default=8, ge=1, le=64, description="most tokens proposed a round")
     accept: Literal["speculative", "match"] = Field(
         default="speculative",
-        description="`speculative`: rejection sampling; `match`: keep proposals while they equal the target's own draw. "
-        "Both give the target's law, and at temperature 0 its greedy text",
+        description="`speculative`: rejection sampling; `match`: keep proposals while they equal the target's own "
+        "draw. Both give the target's law, and at temperature 0 its greedy text",
     )
 
     def guarantee(self, temperature: float) -> Level:

@@ -91,7 +91,7 @@ def test_one_proposal_of_a_stochastic_draft_keeps_the_law(judge, p, after, q):
             assert [w / sum(followed) for w in followed] == list(after)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     table=st.lists(distributions, min_size=VOCAB + 1, max_size=VOCAB + 1),
     draft=st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=6),

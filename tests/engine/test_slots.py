@@ -1,5 +1,7 @@
 """The slot cache: its invariants under any history, and its keys against transformers' own cache for every family."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import settings
@@ -22,13 +24,11 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts import ModelCard
 from ptgflow.engine.attention_masks import AttentionPattern
-from ptgflow.engine.codec import Codec
 from ptgflow.engine.forward import ModelPass
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.model import load_model
 from ptgflow.engine.slots import SlotCache
-from ptgflow.engine.tiny import tiny_tokenizer
 from ptgflow.errors import RunError
 
 VOCAB = 300
@@ -68,17 +68,8 @@ def random_model(family):
     build, configure, more, attention = FAMILIES[family]
     torch.manual_seed(3)
     network = build(configure(**SIZES, **more, attn_implementation=attention)).eval().requires_grad_(False)
-    return LoadedModel(
-        name=family,
-        card=ModelCard(name=family, source="tiny"),
-        network=network,
-        codec=Codec(tiny_tokenizer(), model=family, end_ids=(1,)),
-        context_length=512,
-        sliding_window=None,
-        device=torch.device("cpu"),
-        dtype=torch.float32,
-        capabilities=frozenset(Capability),
-    )
+    tiny = load_model(ModelCard(name=family, source="tiny", device="cpu"))
+    return dataclasses.replace(tiny, network=network, context_length=512)
 
 
 def reference(model, prompt, count):

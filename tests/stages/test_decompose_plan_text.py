@@ -57,7 +57,7 @@ def test_a_paragraph_is_no_heading():
 
 
 def test_no_more_points_than_wanted():
-    words = "ant bee cat dog elk fox gnu hen ibis jay kea lark mole newt owl pig quail rat swan tit".split()
+    words = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kea", "lark", "mole", "newt", "owl", "pig", "quail", "rat", "swan", "tit"]
     text = "\n".join(f"{i}. {word}" for i, word in enumerate(words, 1))
     assert parse_points(text, max_points=6) == tuple(words[:6])
 

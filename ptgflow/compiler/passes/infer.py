@@ -1,7 +1,7 @@
 """Pass 4, infer: put a type on every edge, and report where two stages do not fit.
 
-    before   split -> write [in split] -> merge
-    after    split: Prompt -> Branches[Prompt];  write: Branches[Prompt] -> Branches[Draft];  merge: ... -> Draft
+before   split -> write [in split] -> merge
+after    split: Prompt -> Branches[Prompt];  write: Branches[Prompt] -> Branches[Draft];  merge: ... -> Draft
 """
 
 from dataclasses import replace
@@ -92,7 +92,8 @@ def _report_misfit(nodes: tuple[Node, ...], index: int, found: Walk, context: Co
                 have=f"{before.slot!r} leaves {offered.__name__}" + (" in each segment" if node.region else ""),
                 want=f"{node.slot!r} takes {names(contract.takes)}",
                 notes=(f"{contract.reason(offered)} (survey, {_section(before, node)})",),
-                help=edit or f"put a stage between them that takes {offered.__name__} and leaves {names(contract.takes)}",
+                help=edit
+                or f"put a stage between them that takes {offered.__name__} and leaves {names(contract.takes)}",
             )
         )
 
@@ -102,4 +103,6 @@ def _section(before: Node, after: Node) -> str:
     if before.paradigm is None or after.paradigm is None or Paradigm.MERGE in (before.paradigm, after.paradigm):
         return "Table 4"
     names_of = f"{PARADIGMS[before.paradigm].survey_name} x {PARADIGMS[after.paradigm].survey_name}"
-    return f"section 5.2: {names_of} in this order" if composes(before.paradigm, after.paradigm) else f"A.2.1: {names_of}"
+    return (
+        f"section 5.2: {names_of} in this order" if composes(before.paradigm, after.paradigm) else f"A.2.1: {names_of}"
+    )

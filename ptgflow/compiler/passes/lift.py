@@ -1,7 +1,7 @@
 """Pass 3, lift: say which stages work on the segments of which Decompose, and write the implied Merge down.
 
-    before   split -> write -> (answer)
-    after    split -> write [in split] -> merge [closes split] -> (answer)
+before   split -> write -> (answer)
+after    split -> write [in split] -> merge [closes split] -> (answer)
 """
 
 from ptgflow.compiler.fixes import repair

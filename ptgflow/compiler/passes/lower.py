@@ -1,7 +1,7 @@
 """Pass 1, lower: from a flow to a chain of nodes with unique slots.
 
-    before   Decompose() >> MTP() >> MTP()
-    after    (input) -> decompose -> mtp -> mtp_2 -> (answer)
+before   Decompose() >> MTP() >> MTP()
+after    (input) -> decompose -> mtp -> mtp_2 -> (answer)
 """
 
 from collections import Counter
@@ -43,5 +43,5 @@ def lower(_: Graph, context: Context) -> Graph:
         second = slots.index(name, first + 1)
         renamed = render_flow((*slots[:second], other, *slots[second + 1 :]))
         context.report.add(codes.REPEATED_SLOT(at, name=name, times=times, other=other, flow=renamed))
-    kept = {slot: stage for slot, stage in reversed(list(zip(slots, stages, strict=True)))}
+    kept = dict(reversed(list(zip(slots, stages, strict=True))))  # the first of several places wins
     return Graph.chain(Node(slot=slot, stage=kept[slot]) for slot in dict.fromkeys(slots))

@@ -1,7 +1,7 @@
 """Pass 2, resolve: bind each stage to its method, its validated options and its model.
 
-    before   write: mtp, {heads: medusa, k: 4}
-    after    write: mtp, spec mtp/medusa, options MedusaOptions(k=4), card smollm2-135m
+before   write: mtp, {heads: medusa, k: 4}
+after    write: mtp, spec mtp/medusa, options MedusaOptions(k=4), card smollm2-135m
 """
 
 from dataclasses import replace
@@ -47,7 +47,9 @@ def _bind(node: Node, context: Context) -> Node:
             codes.NOT_IMPLEMENTED(
                 context.source.locate(f"stages.{node.slot}"),
                 stage=node,
-                hint=f"methods that run today: {instead}" if instead else "ptgflow stages  shows which methods run today",
+                hint=f"methods that run today: {instead}"
+                if instead
+                else "ptgflow stages  shows which methods run today",
             )
         )
     return bound

@@ -1,4 +1,4 @@
-"""Every code, by family: 0xx recipe files, 1xx kinds, 2xx graph, 3xx lifting, 4xx methods, 6xx run time, 9xx internal."""
+"""Every code, by family: 0xx recipes, 1xx kinds, 2xx graph, 3xx lifting, 4xx methods, 6xx run time, 9xx internal."""
 
 from types import ModuleType
 from typing import Final

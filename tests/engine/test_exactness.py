@@ -1,0 +1,170 @@
+"""Speculation with the embedded model at temperature 0 writes, token for token, what `generate` writes greedily."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import ptgflow.recipes
+from ptgflow.contracts import ModelCard
+from ptgflow.engine.decode import DecodeLoop
+from ptgflow.engine.model import load_model
+from ptgflow.engine.request import DecodeRequest
+from ptgflow.stages.draft_verify.lookup import NgramDrafter
+
+pytestmark = pytest.mark.model
+
+TIE = 1e-3
+"""Two logits nearer than this may change places between two orders of the same additions."""
+
+OWN_PROMPTS = (
+    "Repeat this sentence three times: The tide comes in twice a day.",
+    "Who wrote the novel Emma?",
+    "Copy the list and add one item: apples, pears, plums, apples, pears, plums.",
+    "Translate to French: Good morning, my friend. Good evening, my friend.",
+    "Say only the word yes.",
+    "Is water wet? Answer with one word.",
+)
+
+
+@dataclass
+class Figures:
+    """What happened while the prompts were answered."""
+
+    tokens: int = 0
+    rounds: int = 0
+    ties: int = 0
+    partial: int = 0
+    """Rounds in which some proposals were kept and some thrown out."""
+    ends_inside: int = 0
+    """Answers whose end token was an accepted proposal."""
+    widths: list[int] = field(default_factory=list)
+
+
+class Watched:
+    """The drafter under test, with a record of what it proposed."""
+
+    def __init__(self):
+        self.drafter = NgramDrafter(k=8, min_ngram=1, max_ngram=5)
+        self.record = []
+
+    def propose(self, context, limit):
+        draft = self.drafter.propose(context, limit)
+        self.record.append((len(context), tuple(draft)))
+        return draft
+
+
+@pytest.fixture(scope="module")
+def model():
+    card = yaml.safe_load((Path(ptgflow.recipes.__file__).parent / "model" / "smollm2-135m.yaml").read_text())
+    return load_model(
+        ModelCard(
+            **card,
+        )
+    )
+
+
+def generated(model, prompt, count):
+    """The reference: greedy tokens, end token included, and the gap between the best two logits at each."""
+    out = model.network.generate(
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=count,
+        eos_token_id=sorted(model.codec.eos_ids),
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    best = [step[0].topk(2).values for step in out.logits]
+    return out.sequences[0, len(prompt) :].tolist(), [float(top[0] - top[1]) for top in best]
+
+
+def count_rounds(figures, watched, prompt, expected, end_ids):
+    """Read from the record which rounds kept a part of a draft, and whether one kept an end token."""
+    for length, draft in watched.record:
+        rest = expected[length - len(prompt) :]
+        same = 0
+        while same < min(len(draft), len(rest)) and draft[same] == rest[same]:
+            same += 1
+        figures.partial += 0 < same < min(len(draft), len(rest))
+        figures.ends_inside += same > 0 and rest[same - 1] in end_ids
+
+
+def compare(model, prompts, references, count, batch):
+    """Decode all prompts in batches and compare; what differs must be a tie."""
+    figures = Figures()
+    loop = DecodeLoop(model, max_rows=batch)
+    watched = [Watched() for _ in prompts]
+    ids = [
+        loop.admit(DecodeRequest(prompt_ids=prompt, max_new_tokens=count, drafter=drafter))
+        for prompt, drafter in zip(prompts, watched, strict=True)
+    ]
+    finished = {}
+    while not loop.idle:
+        done = loop.round()
+        figures.widths.append(len(done.rows))
+        finished |= done.finished
+    for row, prompt, drafter, (expected, gaps) in zip(ids, prompts, watched, references, strict=True):
+        answer = finished[row]
+        ended = expected[-1] in model.codec.eos_ids
+        written = [*answer.token_ids, *([expected[-1]] if ended and answer.finish_reason == "stop" else [])]
+        figures.tokens += len(written)
+        figures.rounds += answer.rounds
+        if written == expected:
+            count_rounds(figures, drafter, prompt, expected, model.codec.eos_ids)
+            continue
+        first = next((at for at, (a, b) in enumerate(zip(written, expected, strict=False)) if a != b), None)
+        assert first is not None, f"one text is a part of the other: {written} and {expected}"
+        assert gaps[first] < TIE, f"token {first} is {written[first]}, not {expected[first]}, gap {gaps[first]}"
+        figures.ties += 1
+    return figures
+
+
+def test_own_prompts_equal_generate_at_batch_sizes_1_and_4(model):
+    prompts = [model.codec.prompt((), text=text).token_ids for text in OWN_PROMPTS]
+    references = [generated(model, prompt, 32) for prompt in prompts]
+    for batch in (1, 4):
+        figures = compare(model, prompts, references, 32, batch)
+        assert figures.partial > 0
+        assert figures.ends_inside > 0
+        assert figures.ties == 0
+        assert figures.rounds < figures.tokens
+        assert max(figures.widths) == batch
+
+
+def test_spec_bench_prompts_equal_generate_at_batch_sizes_1_and_8(model, capsys):
+    name = os.environ.get("PTGFLOW_SPEC_BENCH")
+    if name is None:
+        pytest.skip("PTGFLOW_SPEC_BENCH does not name a Spec-Bench file")
+    lines = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
+    prompts = [model.codec.prompt((), text=text).token_ids for text in spread(lines, 20)]
+    references = [generated(model, prompt, 96) for prompt in prompts]
+    for batch in (1, 8):
+        figures = compare(model, prompts, references, 96, batch)
+        with capsys.disabled():
+            print(
+                f"\nbatch {batch}: {figures.tokens} tokens in {figures.rounds} rounds of rows, {figures.ties} ties, "
+                f"{figures.partial} partial acceptances, {figures.ends_inside} end tokens inside accepted blocks"
+            )
+        assert figures.partial > 0
+        assert figures.ends_inside > 0
+        assert figures.ties <= 1
+        assert max(figures.widths) == batch
+
+
+def spread(lines, count):
+    """First turns of `count` lines, taken from the categories in turn."""
+    by_category = {}
+    for line in lines:
+        by_category.setdefault(line["category"], []).append(line["turns"][0])
+    chosen = []
+    depth = 0
+    while len(chosen) < count:
+        chosen += [texts[depth] for texts in by_category.values() if depth < len(texts)]
+        depth += 1
+    return chosen[:count]
