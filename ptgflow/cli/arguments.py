@@ -45,7 +45,7 @@ def parse_arguments(command: str, argv: Sequence[str], *, summary: str, example:
     parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="a folder with groups of your own")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the composed configuration")
     try:
-        found = parser.parse_args(list(argv))
+        found = parser.parse_intermixed_args(list(argv))
     except SystemExit:
         return None
     if found.config_dir is not None and not found.config_dir.is_dir():

@@ -112,7 +112,7 @@ def _keep(event: Event, trace: LineFile | None, watch: Watch | None) -> None:
 
 def _single(result: Result, console: Console | None) -> None:
     if not result.ok:
-        say(f"error[{result.error_code}]: {result.error}\n   more: ptgflow explain {result.error_code}")
+        say(result.error_report)
         return
     print(result.text, flush=True)
     if console is not None:

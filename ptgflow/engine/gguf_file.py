@@ -25,7 +25,7 @@ from ptgflow.engine.progress import Progress
 from ptgflow.errors import RunError
 
 GGUF_FAMILIES: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "gemma3"})
-"""`general.architecture` values whose tensors can be put back into a transformers network; Mistral files say `llama`."""
+"""`general.architecture` values whose tensors have a place in a transformers network; Mistral files say `llama`."""
 
 
 class GGUFError(Exception):
@@ -111,8 +111,8 @@ def _install(network: PreTrainedModel, weights: dict[str, Tensor]) -> None:
 def _tokenizer(path: Path, reader: GGUFReader) -> PreTrainedTokenizerFast:
     """The tokenizer of the file, with two things put right that transformers' reader of them does not do.
 
-    It appends an `<|endoftext|>` of its own where the file has no such token: an id that the network has no row for. And
-    it does not know `smollm`, which splits digits off before anything else: without that, the white space before a
+    It appends an `<|endoftext|>` of its own where the file has no such token: an id that the network has no row for.
+    And it does not know `smollm`, which splits digits off before anything else: without that, the white space before a
     number is cut in another way than the model was trained with.
     """
     read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)

@@ -89,7 +89,7 @@ def _uniform(source: np.random.Philox, rows: int, columns: int) -> Float[Tensor,
 
 
 def _scale(name: str, fan_in: int) -> float:
-    """Chosen so that greedy answers loop now and then, end now and then, and are hardly ever in doubt (tests hold it)."""
+    """Chosen, and held by tests, so that greedy answers loop and end now and then, and are hardly ever in doubt."""
     if name == "lm_head.weight":
         return 1.4
     if "embed" in name:

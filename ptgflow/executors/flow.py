@@ -128,7 +128,8 @@ def _run_split(stage: BoundStage, inner: Sequence[BoundStage], value: Segment, t
     flows = tuple(_run_segment(inner, item, child) for item, child in zip(branches.items, track.children, strict=True))
     texts = yield Fork(flows=flows)
     track.critical_rounds += max((child.critical_rounds for child in track.children), default=0)
-    return merged(branches, texts, slot=stage.node.slot, codec=stage.model.codec)
+    prompt = value if isinstance(value, Prompt) else value.prompt if isinstance(value, Text) else None
+    return merged(branches, texts, prompt=prompt, slot=stage.node.slot, codec=stage.model.codec)
 
 
 def _shares(branches: Branches[Segment], budget: int, model: LoadedModel) -> tuple[int, ...]:
@@ -165,8 +166,8 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
     )
     yield Happened(kind="stage", track=track, slot=node.slot)
     started, answers = time.perf_counter(), list[Decoded]()
-    work = method.run(value, context)
     try:
+        work = method.run(value, context)
         request = next(work)
         while True:
             answer: Decoded = yield Decode(

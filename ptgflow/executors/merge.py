@@ -8,11 +8,13 @@ from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.engine.codec import Codec
 
 
-def merged(branches: Branches[Segment], texts: Sequence[Text], *, slot: str, codec: Codec) -> Text:
+def merged(
+    branches: Branches[Segment], texts: Sequence[Text], *, prompt: Prompt | None, slot: str, codec: Codec
+) -> Text:
     """One text of the weakest kind among the segments, in words exactly `branches.join`.
 
     What joins the segments (headings, white space) was given by the split, not drawn: its tokens are of `slot`, their
-    log-probability is 0 and their verdict `given`.
+    log-probability is 0 and their verdict `given`. The whole answers `prompt`, the one that was split.
     """
     kind = min((type(text) for text in texts), key=lambda one: len(one.__mro__), default=Text)
     pieces: list[Text] = []
@@ -25,7 +27,7 @@ def merged(branches: Branches[Segment], texts: Sequence[Text], *, slot: str, cod
         "tokenizer": codec.fingerprint,
         "text": whole,
         "origin": tuple(name for piece in pieces for name in piece.origin),
-        "prompt": _common_prompt(branches),
+        "prompt": prompt,
         "finish_reason": _finish_reason(texts),
     }
     if issubclass(kind, Draft):
@@ -61,12 +63,6 @@ def _finish_reason(texts: Sequence[Text]) -> FinishReason:
     if "length" in reasons:
         return "length"
     return reasons[-1] if reasons else "stop"
-
-
-def _common_prompt(branches: Branches[Segment]) -> Prompt | None:
-    """Passages of one text share its prompt at the first passage; sub-prompts have none in common."""
-    first = branches.items[0] if branches.items else None
-    return first.prompt if isinstance(first, Text) else None
 
 
 def _common_guarantee(texts: Sequence[Verified]) -> Guarantee:

@@ -29,6 +29,7 @@ def failed(job: Job, program: Program, error: PtgError) -> Result:
         prompt=job.shown,
         error="; ".join(_first_line(str(finding)) for finding in error.findings),
         error_code=error.codes[0],
+        error_report=str(error),
     )
 
 

@@ -83,6 +83,8 @@ class Result:
     """What splits decided, and why; empty for a flow that splits nothing."""
     error: str | None = None
     error_code: str | None = field(default=None)
+    error_report: str = ""
+    """The finding as a person reads it, with its help; not part of the record."""
 
     @property
     def ok(self) -> bool:
@@ -91,6 +93,7 @@ class Result:
     def record(self) -> dict[str, Any]:
         """One line of an output file."""
         plain = asdict(self)
+        del plain["error_report"]
         plain["guarantee"] = {
             "level": self.guarantee.level,
             "target": self.guarantee.target,

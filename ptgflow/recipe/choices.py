@@ -26,14 +26,17 @@ def report_missing_choice(
     choices = shipped_choices(group, config_dir)
     if group.startswith("stage/"):
         paradigm = group.removeprefix("stage/")
-        text = hint(name, choices, write=f"{paradigm}/{{}}")
+        text = hint(name, choices, write=f"{paradigm}/{{}}") if choices else _paradigms(paradigm)
         report.add(codes.UNKNOWN_METHOD(where, paradigm=paradigm, name=name, hint=text))
     elif group == "stage":
-        text = hint(name, [str(one) for one in PARADIGMS if one is not Paradigm.MERGE], write="{}/METHOD")
-        report.add(codes.UNKNOWN_METHOD(where, paradigm="a stage", name=name, hint=text))
+        report.add(codes.UNKNOWN_METHOD(where, paradigm="a stage", name=name, hint=_paradigms(name)))
     else:
         rule: Rule = {"model": codes.UNKNOWN_MODEL, "recipe": codes.UNKNOWN_RECIPE}.get(group, codes.UNKNOWN_CHOICE)
         report.add(rule(where, group=group, name=name, hint=hint(name, choices, write=f"{group}={{}}")))
+
+
+def _paradigms(name: str) -> str:
+    return hint(name, [str(one) for one in PARADIGMS if one is not Paradigm.MERGE], write="{}/METHOD")
 
 
 def _in_defaults(missing: str, recipe: RecipeFile | None) -> Location:

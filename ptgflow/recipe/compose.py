@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra import compose, initialize_config_dir, initialize_config_module
-from hydra.core.config_store import ConfigStore
+import yaml
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
@@ -26,15 +29,33 @@ _STORED = "given_by_path"
 
 
 @contextmanager
-def _search_path(config_dir: Path | None) -> Iterator[list[str]]:
-    """Hydra set up on the shipped groups, a person's own folder before them; yields the overrides that this needs."""
-    GlobalHydra.instance().clear()
-    if config_dir is None:
-        with initialize_config_module("ptgflow.recipes", version_base="1.3"):
-            yield []
-    else:
-        with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
-            yield ["hydra.searchpath=[pkg://ptgflow.recipes]"]
+def _search_path(config_dir: Path | None, recipe: RecipeFile | None) -> Iterator[None]:
+    """Hydra set up on a recipe given by path, a person's own folder and the shipped groups, in this order.
+
+    Hydra's own `--config-dir` comes after the shipped groups, and would silently use those where names are equal.
+    """
+    with ExitStack() as stack:
+        folders = create_config_search_path("pkg://ptgflow.recipes")
+        if config_dir is not None:
+            folders.prepend("own", f"file://{config_dir.resolve()}", "main")
+        if recipe is not None and recipe.outside:
+            folders.prepend("by path", f"file://{stack.enter_context(_group_of_one(recipe))}", "main")
+        GlobalHydra.instance().clear()
+        version.setbase("1.3")
+        Hydra.create_main_hydra2(task_name="ptgflow", config_search_path=folders)
+        stack.callback(GlobalHydra.instance().clear)
+        yield
+
+
+@contextmanager
+def _group_of_one(recipe: RecipeFile) -> Iterator[str]:
+    """A folder in which Hydra finds the recipe as a choice of the group `recipe`."""
+    with TemporaryDirectory(prefix="ptgflow-") as folder:
+        group = Path(folder) / "recipe"
+        group.mkdir()
+        text = yaml.safe_dump(recipe.data, sort_keys=False)
+        (group / f"{_STORED}.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")
+        yield folder
 
 
 def compose_config(
@@ -47,14 +68,14 @@ def compose_config(
     """
     rest = [one for one in given if one.key not in ("recipe",)]
     choice = [] if recipe is None else [_choose(recipe)]
-    with _search_path(config_dir) as needed:
+    with _search_path(config_dir, recipe):
         while True:
             try:
-                typed = [*needed, *choice, *(one.for_hydra for one in rest)]
+                typed = [*choice, *(one.for_hydra for one in rest)]
                 found: DictConfig = compose("config", typed, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException) as error:
                 culprit = _culprit(error, rest)
-                _report(error, culprit, recipe, config_dir, needed, report)
+                _report(error, culprit, recipe, config_dir, report)
                 if culprit is None:
                     return None
                 rest.remove(culprit)
@@ -63,10 +84,7 @@ def compose_config(
 
 
 def _choose(recipe: RecipeFile) -> str:
-    if not recipe.outside:
-        return f"recipe={recipe.name}"
-    ConfigStore.instance().store(name=_STORED, node=recipe.data, group="recipe", package="_global_", provider="path")
-    return f"recipe={_STORED}"
+    return f"recipe={_STORED if recipe.outside else recipe.name}"
 
 
 def as_dict(config: DictConfig, report: Report) -> dict[str, Any] | None:
@@ -108,7 +126,6 @@ def _report(
     culprit: Given | None,
     recipe: RecipeFile | None,
     config_dir: Path | None,
-    search_path: list[str],
     report: Report,
 ) -> None:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -122,7 +139,7 @@ def _report(
         return
     owner, _, name = culprit.key.rpartition(".")
     if isinstance(error, ConfigCompositionException) and _NOT_IN_STRUCT.search(str(error)):
-        known = _known_keys(owner, recipe, search_path)
+        known = _known_keys(owner, recipe)
         write = f"{owner}.{{}}" if owner else "{}"
         report.add(
             codes.UNKNOWN_KEY(
@@ -136,10 +153,10 @@ def _report(
     report.add(codes.BAD_OVERRIDE(culprit.location, override=culprit.typed, reason=reason, hint="see  ptgflow --help"))
 
 
-def _known_keys(owner: str, recipe: RecipeFile | None, needed: list[str]) -> list[str]:
+def _known_keys(owner: str, recipe: RecipeFile | None) -> list[str]:
     """The keys that exist below `owner` when nothing is overridden."""
     try:
-        config = compose("config", [*needed, *([] if recipe is None else [_choose(recipe)])])
+        config = compose("config", [] if recipe is None else [_choose(recipe)])
     except (HydraException, OmegaConfBaseException):
         return []
     node = OmegaConf.select(config, owner) if owner else config

@@ -98,7 +98,7 @@ def read_recipe(path: Path, report: Report, *, outside: bool = False) -> RecipeF
         report.add(codes.MALFORMED_FILE(Location(source=str(path), line=1), file=str(path), reason=what))
         return None
     found = RecipeFile(name=path.stem, path=path, data=data, lines=dict(_lines(root)), outside=outside)
-    return found if _holds_no_code(found, report) else None
+    return found if _holds_no_code(found, report) and _has_shape(found, report) else None
 
 
 def _lines(node: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -118,3 +118,18 @@ def _holds_no_code(found: RecipeFile, report: Report) -> bool:
     for key in bad:
         report.add(codes.CODE_IN_RECIPE(found.locate(key), key=key))
     return not bad
+
+
+def _has_shape(found: RecipeFile, report: Report) -> bool:
+    """Whether the parts that Hydra merges are mappings and lists; it would stop at one that is not."""
+    wrong = [
+        (key, kind)
+        for key, kind in (("defaults", list), ("stages", dict), ("compile", dict))
+        if not isinstance(found.data.get(key, kind()), kind)
+    ]
+    for key, kind in wrong:
+        reason = f"it must be a {'list' if kind is list else 'mapping'}, not a {type(found.data[key]).__name__}"
+        text = "- /stage@stages.SLOT: PARADIGM/METHOD" if kind is list else f"{key}: {{NAME: ...}}"
+        value = found.data[key]
+        report.add(codes.INVALID_VALUE(found.locate(key), name=key, value=value, reason=reason, hint=f"write  {text}"))
+    return not wrong

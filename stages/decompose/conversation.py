@@ -9,7 +9,9 @@ Example = tuple[str, str]
 """A request and the answer that the model should imitate in form."""
 
 
-def ask(prompt: Prompt, request: str, context: StageContext, *, prefix: str, examples: Sequence[Example] = ()) -> Prompt:
+def ask(
+    prompt: Prompt, request: str, context: StageContext, *, prefix: str, examples: Sequence[Example] = ()
+) -> Prompt:
     """A prompt that asks `request` where `prompt` asked its own question.
 
     In a conversation the examples come right after the system message and the earlier turns stay in their order. In

@@ -6,7 +6,9 @@ from typing import Final
 
 _NUMBERS: Final = {
     word: value
-    for value, word in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2)
+    for value, word in enumerate(
+        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2
+    )
 } | {"fifteen": 15, "twenty": 20, "a dozen": 12}
 MOST: Final = 50
 _COUNT: Final = re.compile(

@@ -1,4 +1,4 @@
-"""Where a tokenized text may be cut: at paragraphs, in long ones at sentences, and never within a token or character."""
+"""Where a tokenized text may be cut: at paragraphs, in long ones at sentences, never within a token or character."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -28,7 +28,9 @@ def token_offsets(ids: Sequence[int], text: str, decode: Decode) -> tuple[int | 
     for end in range(1, len(ids) + 1):
         own = decode(ids[anchor:end])
         # Some tokenizers drop the space before the first word of what they decode.
-        skipped = next((skip for skip in (0, 1) if text.startswith(own, base + skip) and _blank(text, base, skip)), None)
+        skipped = next(
+            (skip for skip in (0, 1) if text.startswith(own, base + skip) and _blank(text, base, skip)), None
+        )
         # A character whose bytes are not complete decodes to the replacement character.
         clean = skipped is not None and not own.endswith("\ufffd")
         found.append(base + skipped + len(own) if clean and skipped is not None else None)
@@ -41,7 +43,7 @@ def token_offsets(ids: Sequence[int], text: str, decode: Decode) -> tuple[int | 
 def passage_bounds(text: str, offsets: Sequence[int | None], limit: int) -> tuple[int, ...]:
     """The token boundaries at which passages start and end, the first 0 and the last the number of tokens.
 
-    Every paragraph is a passage of its own; one of more than `limit` tokens is cut after as many whole sentences as fit,
+    Every paragraph is a passage of its own; one of more than `limit` tokens is cut after as many sentences as fit,
     a sentence that is too long at white space, and a word that is too long wherever no character is broken.
 
     Args:

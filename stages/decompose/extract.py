@@ -25,9 +25,12 @@ _ASIDE: Final = re.compile(
     r"\A[ ]*(?:[,.;][ ]*(?:if|when|where|use|write|answer|say|and)\b[^\n:]{0,90}?(?:[.]|(?=[:\n])))?[ ]*[:.]?\s*",
     re.IGNORECASE,
 )
-_LABEL: Final = re.compile(r"\A(?:/?context\b:?|(?:the )?text(?: is)?\s*:|passage\s*:|article\s*:|input\s*:)\s*", re.IGNORECASE)
+_LABEL: Final = re.compile(
+    r"\A(?:/?context\b:?|(?:the )?text(?: is)?\s*:|passage\s*:|article\s*:|input\s*:)\s*", re.IGNORECASE
+)
 _EACH: Final = re.compile(
-    r"\b(?:each|every|all)\b.{0,40}\b(?:of (?:the|these)|following)\b|\b(?:the following|these|following)\b(?:\s+\w+){0,3}\s+"
+    r"\b(?:each|every|all)\b.{0,40}\b(?:of (?:the|these)|following)\b|"
+    r"\b(?:the following|these|following)\b(?:\s+\w+){0,3}\s+"
     r"(?:questions|sentences|words|terms|phrases|items|texts|topics|names|titles|statements|reviews|numbers|cities|"
     r"countries|products|concepts|paragraphs|expressions|tweets|headlines|problems|requests|verbs|idioms|prompts)\b",
     re.IGNORECASE,
@@ -141,11 +144,13 @@ def _listed(instruction: str, context: str, data: tuple[str, ...]) -> Schema | N
 
 def _singular(instruction: str) -> str:
     """The instruction as it reads above one item only."""
-    text = re.sub(r"\b(?:each|every|all) of (?:the following|these)\s+(\w+?)s\b", r"the following \1", instruction, flags=re.I)
+    text = re.sub(
+        r"\b(?:each|every|all) of (?:the following|these)\s+(\w+?)s\b", r"the following \1", instruction, flags=re.I
+    )
     text = re.sub(r"\bthese\s+(\w+?)s\b", r"this \1", text, flags=re.IGNORECASE)
     text = re.sub(
-        r"\b(the following(?:\s+\w+)??)\s+(question|sentence|word|term|phrase|item|text|topic|name|title|statement|review|"
-        r"number|product|concept|paragraph|expression|tweet|headline|problem|request|verb|idiom|prompt)s\b",
+        r"\b(the following(?:\s+\w+)??)\s+(question|sentence|word|term|phrase|item|text|topic|name|title|statement|"
+        r"review|number|product|concept|paragraph|expression|tweet|headline|problem|request|verb|idiom|prompt)s\b",
         r"\1 \2",
         text,
         flags=re.IGNORECASE,

@@ -16,10 +16,39 @@ _BULLET: Final = re.compile(r"[-*+\u2022\u2023\u25aa\u25e6\u00b7\u2013\u2014](?=
 _BOLD: Final = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _DECORATION: Final = re.compile(r"[*_#`]+")
 _INLINE_NUMBER: Final = re.compile(r"\s\(?\d{1,3}[.)](?=\s)")
-_EXPLANATION: Final = re.compile(r"\s*:(?=\s|$)|\s+[-\u2013\u2014]+\s|(?<!\bvs)(?<!\b[A-Z])[.!?;](?=\s|$)|[\u3002\uff01\uff1f\uff1a]")
+_EXPLANATION: Final = re.compile(
+    r"\s*:(?=\s|$)|\s+[-\u2013\u2014]+\s|(?<!\bvs)(?<!\b[A-Z])[.!?;](?=\s|$)|[\u3002\uff01\uff1f\uff1a]"
+)
 _WORD: Final = re.compile(r"[^\W_]+")
 _SMALL_WORDS: Final = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "our", "that", "the", "their", "this", "to", "with", "your"]
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "our",
+        "that",
+        "the",
+        "their",
+        "this",
+        "to",
+        "with",
+        "your",
+    ]
 )
 
 

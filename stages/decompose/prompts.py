@@ -1,8 +1,8 @@
 """What Decompose says to a model, in one place: the wording decides whether a small model keeps to the form.
 
-Chosen by trial on SmolLM2-135M-Instruct. Asking for headings by one worked example keeps the skeleton to short headings;
-two or more examples make the small model copy their subjects. Naming the point by its number and opening the answer with
-its heading keeps the text of a point to itself; naming it by its heading makes the model talk about the outline.
+Chosen by trial on SmolLM2-135M-Instruct. One worked example keeps the skeleton to short headings; two or more make the
+small model copy their subjects. Naming the point by its number and opening the answer with its heading keeps the text
+of a point to itself; naming it by its heading makes the model talk about the outline.
 """
 
 from collections.abc import Sequence

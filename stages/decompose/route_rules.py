@@ -21,7 +21,9 @@ MAX_WORDS: Final = 120
 """A longer request brings a text of its own; points about it would each have to read it again."""
 
 _WRITE: Final = r"(?:write|compose|draft|create|tell|make|generate|structure|produce|craft|develop|prepare|invent)"
-_ROLE: Final = r"(?:if you were|imagine (?:that )?you(?:'re| are)|pretend|act as|role-?play|you are an?\b|you're an?\b|as an? )"
+_ROLE: Final = (
+    r"(?:if you were|imagine (?:that )?you(?:'re| are)|pretend|act as|role-?play|you are an?\b|you're an?\b|as an? )"
+)
 _WORK: Final = (
     r"(?:story|tale|poem|haiku|sonnet|limerick|song|lyrics|rap|script|screenplay|play|dialogue|monologue|soliloquy|novel|"
     r"essay|letter|e-?mail|message|memo|speech|blog|post|article|review|report|press release|announcement|joke|riddle|"
@@ -41,19 +43,31 @@ _LIST_NOUN: Final = (
 
 _PLAIN: Final = (
     (r"```|[;{}]\s*$|\bdef \w+\(|#include|</\w+>", "the router saw code"),
-    (rf"^implement\b|\b(?:{_WRITE}|code|build|fix|debug|refactor)\b.{{0,60}}\b{_PROGRAM}\b", "the router saw a request for code"),
-    (r"^(?:solve|calculate|compute|evaluate|simplify|integrate|differentiate|prove|factori[sz]e)\b"
-     r"|\bfind the (?:value|length|area|sum|product|derivative|roots?|probability)\b|\d\s*[-+*/^=]\s*\(?\d|\b[a-z]\([a-z]\)\s*=",
-     "the router saw mathematics"),
+    (
+        rf"^implement\b|\b(?:{_WRITE}|code|build|fix|debug|refactor)\b.{{0,60}}\b{_PROGRAM}\b",
+        "the router saw a request for code",
+    ),
+    (
+        r"^(?:solve|calculate|compute|evaluate|simplify|integrate|differentiate|prove|factori[sz]e)\b"
+        r"|\bfind the (?:value|length|area|sum|product|derivative|roots?|probability)\b"
+        r"|\d\s*[-+*/^=]\s*\(?\d|\b[a-z]\([a-z]\)\s*=",
+        "the router saw mathematics",
+    ),
     (r"\bstep[- ]by[- ]step\b|\breasoning\b", "the router saw a request to reason step by step"),
-    (r"^(?:translate|paraphrase|rewrite|rephrase|reword|proofread|summari[sz]e|shorten|correct|edit|fix|continue|complete)\b",
-     "the router saw a request to rework a text"),
+    (
+        r"^(?:translate|paraphrase|rewrite|rephrase|reword|proofread|summari[sz]e|shorten|correct|edit|fix|continue|complete)\b",
+        "the router saw a request to rework a text",
+    ),
     (rf"^{_ROLE}|^how would you (?:introduce|describe) your", "the router saw role play"),
-    (rf"^(?:help me )?{_WRITE}\b.{{0,80}}\b{_WORK}\b|\b(?:a|an|the|my) (?:poem|short story|haiku|cover letter)\b",
-     "the router saw one text to write as a whole"),
-    (r"^(?:how (?:many|much|old|tall|far|long|big|often|fast|heavy)|who|whose|whom|when|where|which)\b"
-     r"|^what (?:year|time|day|date|color|colour|country|city)\b|\bcapital of\b",
-     "the router saw a question with one answer"),
+    (
+        rf"^(?:help me )?{_WRITE}\b.{{0,80}}\b{_WORK}\b|\b(?:a|an|the|my) (?:poem|short story|haiku|cover letter)\b",
+        "the router saw one text to write as a whole",
+    ),
+    (
+        r"^(?:how (?:many|much|old|tall|far|long|big|often|fast|heavy)|who|whose|whom|when|where|which)\b"
+        r"|^what (?:year|time|day|date|color|colour|country|city)\b|\bcapital of\b",
+        "the router saw a question with one answer",
+    ),
 )
 _SPLIT: Final = (
     rf"\b{_LIST_NOUN}\b",
@@ -66,10 +80,13 @@ _SPLIT: Final = (
     r"^(?:list|name|suggest|recommend|describe|discuss|outline|explain)\b",
 )
 _ONE_PROCESS: Final = r"\bhow (?:do|does|did) .{2,80}\bworks?\b|^(?:explain|describe) the process\b"
-_YES_NO: Final = r"^(?:is|are|am|was|were|do|does|did|can|could|should|would|will|has|have|had)\b|\bis it (?:more|better|worse)\b"
+_YES_NO: Final = (
+    r"^(?:is|are|am|was|were|do|does|did|can|could|should|would|will|has|have|had)\b|\bis it (?:more|better|worse)\b"
+)
 _POLITE: Final = re.compile(
-    r"^(?:(?:hi|hello|hey)\b[,!. ]*)?(?:please[, ]+)?(?:(?:can|could|would|will) you (?:please )?|i (?:want|need|would like) you to |"
-    r"i(?:'d| would) like to know |tell me (?=how|what|why|the|about|some)|help me understand )?(?:please )?"
+    r"^(?:(?:hi|hello|hey)\b[,!. ]*)?(?:please[, ]+)?(?:(?:can|could|would|will) you (?:please )?|"
+    r"i (?:want|need|would like) you to |i(?:'d| would) like to know |"
+    r"tell me (?=how|what|why|the|about|some)|help me understand )?(?:please )?"
 )
 
 

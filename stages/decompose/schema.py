@@ -1,4 +1,4 @@
-"""Query-level decomposition (ParallelPrompt, arXiv 2506.18728): a prompt that lists its own items, one prompt an item."""
+"""Query-level decomposition (ParallelPrompt, arXiv 2506.18728): one sub-prompt for each item that a prompt lists."""
 
 from typing import final
 
@@ -60,7 +60,7 @@ def _split(prompt: Prompt, schema: Schema, context: StageContext) -> Branches[Se
 
 
 def item_headings(schema: Schema) -> tuple[str, ...]:
-    """What opens each item in the answer: its own name when all are names (`Habitat:`), its number otherwise (`2. `)."""
+    """What opens each item in the answer: its own name when all are names (`Habitat:`), else its number (`2. `)."""
     if schema.data and all(_is_label(item) for item in schema.data):
         return tuple(f"{item}:" for item in schema.data)
     return tuple(f"{number}. " for number in range(1, len(schema.data) + (schema.count or 0) + 1))

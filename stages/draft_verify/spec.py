@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, Level, MethodSpec, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Contract, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
 
@@ -66,6 +66,7 @@ METHODS = (
         reference="autoregressive decoding; survey section 2.1",
         options=AutoregressiveOptions,
         needs=_NEEDS,
+        contract=Contract(takes=(Prompt,), leaves=Verified),  # it proposes nothing, so it judges nothing
         implementation="ptgflow.stages.draft_verify.autoregressive:Autoregressive",
     ),
     MethodSpec(

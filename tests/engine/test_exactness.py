@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,9 +148,9 @@ def test_spec_bench_prompts_equal_generate_at_batch_sizes_1_and_8(model, capsys)
     for batch in (1, 8):
         figures = compare(model, prompts, references, 96, batch)
         with capsys.disabled():
-            print(
+            sys.stdout.write(
                 f"\nbatch {batch}: {figures.tokens} tokens in {figures.rounds} rounds of rows, {figures.ties} ties, "
-                f"{figures.partial} partial acceptances, {figures.ends_inside} end tokens inside accepted blocks"
+                f"{figures.partial} partial acceptances, {figures.ends_inside} end tokens inside accepted blocks\n"
             )
         assert figures.partial > 0
         assert figures.ends_inside > 0

@@ -31,8 +31,18 @@ from ptgflow.engine.model import load_model
 from ptgflow.engine.slots import SlotCache
 from ptgflow.errors import RunError
 
-VOCAB = 300
+VOCAB = 60
 WINDOW = 7
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 SIZES = {
     "vocab_size": VOCAB,
     "hidden_size": 32,
@@ -55,10 +65,20 @@ FAMILIES = {
     "mistral": (MistralForCausalLM, MistralConfig, {"sliding_window": WINDOW}, "sdpa"),
     "mistral without a window": (MistralForCausalLM, MistralConfig, {"sliding_window": None}, "sdpa"),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config, {}, "sdpa"),
-    "qwen2 sliding": (Qwen2ForCausalLM, Qwen2Config, {"use_sliding_window": True, "max_window_layers": 1, "sliding_window": WINDOW}, "sdpa"),  # noqa: E501
+    "qwen2 sliding": (
+        Qwen2ForCausalLM,
+        Qwen2Config,
+        {"use_sliding_window": True, "max_window_layers": 1, "sliding_window": WINDOW},
+        "sdpa",
+    ),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config, {}, "sdpa"),
     "gemma": (GemmaForCausalLM, GemmaConfig, {}, "sdpa"),
-    "gemma2": (Gemma2ForCausalLM, Gemma2Config, {**MIXED, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0}, "eager"),  # noqa: E501
+    "gemma2": (
+        Gemma2ForCausalLM,
+        Gemma2Config,
+        {**MIXED, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},
+        "eager",
+    ),
     "gemma3": (Gemma3ForCausalLM, Gemma3TextConfig, {**MIXED, "query_pre_attn_scalar": 8}, "sdpa"),
 }
 
@@ -92,8 +112,8 @@ def test_rows_of_different_lengths_equal_generate_beyond_the_window(family):
     """Rows are fed in blocks of different sizes, with wrong tokens behind the right ones that are rolled back."""
     model = random_model(family)
     source = torch.Generator().manual_seed(1)
-    prompts = [torch.randint(2, VOCAB, (length,), generator=source).tolist() for length in (3, 17, 1, 9)]
-    count = 24
+    prompts = [torch.randint(2, VOCAB, (length,), generator=source).tolist() for length in (3, 17, 1)]
+    count = 16
     expected = [reference(model, prompt, count) for prompt in prompts]
     assert all(min(gaps) > 1e-4 for _, gaps in expected), "the weights give ties; choose another seed"
     run = ModelPass(model)

@@ -125,8 +125,28 @@ def test_data_or_count():
 
 
 pieces = st.sampled_from(
-    ["Extract ", "A, B", " and C", " from the following text:", "\n", "\n\n", "1. ", "- ", "Translate each of the following "
-     "sentences:", "Why?", "Write ", "5 ", "haiku ", "{data}", "{context}", "Questions:", "word " * 12, ", ", "(", ")"]
+    [
+        "Extract ",
+        "A, B",
+        " and C",
+        " from the following text:",
+        "\n",
+        "\n\n",
+        "1. ",
+        "- ",
+        "Translate each of the following sentences:",
+        "Why?",
+        "Write ",
+        "5 ",
+        "haiku ",
+        "{data}",
+        "{context}",
+        "Questions:",
+        "word " * 12,
+        ", ",
+        "(",
+        ")",
+    ]
 )
 
 

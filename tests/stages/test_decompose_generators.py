@@ -56,9 +56,17 @@ def drive(work: Work[Branches[Segment]], *answers: Decoded) -> tuple[Branches[Se
         return end.value, asked
 
 
-def skeleton(plan: str, *, question: str = QUESTION, cut: bool = False, at: StageContext | None = None, **options: int):
+def skeleton(
+    plan: str,
+    *,
+    question: str = QUESTION,
+    cut: bool = False,
+    at: StageContext | None = None,
+    max_points: int = 6,
+    min_points: int = 2,
+):
     at = at or context()
-    method = Skeleton(SkeletonOptions(router=None, **options))
+    method = Skeleton(SkeletonOptions(router=None, max_points=max_points, min_points=min_points))
     return drive(method.run(at.prompt((), question), at), answer(plan, cut=cut))
 
 
@@ -139,7 +147,9 @@ def test_shares_and_leads_fit_the_budget():
     spent = sum(len(tiny().codec.encode(lead)) for lead in family.leads)
     assert 400 - len(family.items) < spent + sum(family.share) <= 400
     narrow = context(budget=60)
-    assert skeleton(" Tea\n2. A walk\n3. A dark room", at=narrow)[0].how.startswith("plain: max_tokens leaves too little")
+    assert skeleton(" Tea\n2. A walk\n3. A dark room", at=narrow)[0].how.startswith(
+        "plain: max_tokens leaves too little"
+    )
 
 
 def test_the_plan_is_greedy_at_zero_and_sampled_like_the_run_otherwise():

@@ -2,10 +2,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import Draft, Prompt, Segment, Text, Verified
+from ptgflow.contracts.kinds import Verdict
 from ptgflow.engine.codec import Codec
 from ptgflow.engine.tiny import tiny_tokenizer
 from ptgflow.stages.decompose.cuts import passage_bounds, token_offsets
@@ -14,14 +15,18 @@ from ptgflow.stages.decompose.passages import split_text
 CODEC = Codec(tiny_tokenizer(), model="tiny")
 PROMPT = Prompt(token_ids=(1, 2), tokenizer=CODEC.fingerprint, text="Why?", prefix="Because")
 
-pieces = st.sampled_from([". ", "!", "\n\n", "\n", " ", "Dr.", "the ", "Word", "\u3002", "\u8cc7", "\U0001f600", "e\u0301", " and"])
+pieces = st.sampled_from(
+    [". ", "!", "\n\n", "\n", " ", "Dr.", "the ", "Word", "\u3002", "\u8cc7", "\U0001f600", "e\u0301", " and"]
+)
 texts = st.one_of(st.text(), st.lists(pieces, max_size=60).map("".join))
 
 
 def text_of(text: str, prompt: Prompt | None = None) -> Text:
     ids = CODEC.encode(text)
     origin = tuple(f"s{index % 3}" for index in range(len(ids)))
-    return Text(token_ids=ids, tokenizer=CODEC.fingerprint, text=text, origin=origin, prompt=prompt, finish_reason="length")
+    return Text(
+        token_ids=ids, tokenizer=CODEC.fingerprint, text=text, origin=origin, prompt=prompt, finish_reason="length"
+    )
 
 
 def cut(text: Text, limit: int) -> tuple[tuple[Text, ...], str]:
@@ -31,6 +36,7 @@ def cut(text: Text, limit: int) -> tuple[tuple[Text, ...], str]:
     return items, family.join([item.text for item in items])
 
 
+@settings(max_examples=60, deadline=None)
 @given(texts, st.integers(4, 40))
 def test_joining_unchanged_passages_gives_the_text_back(text: str, limit: int):
     whole = text_of(text, PROMPT)
@@ -43,6 +49,7 @@ def test_joining_unchanged_passages_gives_the_text_back(text: str, limit: int):
     assert [item.finish_reason for item in items] == ["split"] * (len(items) - 1) + ["length"]
 
 
+@settings(max_examples=60, deadline=None)
 @given(texts, st.integers(4, 40))
 def test_every_passage_sees_what_stands_left_of_it(text: str, limit: int):
     whole = text_of(text, PROMPT)
@@ -79,7 +86,7 @@ def test_scores_and_verdicts_go_with_their_tokens():
     count = len(text.token_ids)
     scores = tuple(-float(index) for index in range(count))
     shared = {"token_ids": text.token_ids, "tokenizer": text.tokenizer, "text": text.text, "origin": text.origin}
-    verdicts = tuple("accepted" if index % 2 else "corrected" for index in range(count))
+    verdicts: tuple[Verdict, ...] = tuple("accepted" if index % 2 else "corrected" for index in range(count))
     cases: list[Draft] = [
         Draft(**shared, scores=scores),
         Verified(**shared, scores=scores, verdicts=verdicts, rejected=(7, 8)),

@@ -45,7 +45,9 @@ def test_every_common_form_of_list_is_read(text: str):
     assert parse_points(text, max_points=6) == FRUIT
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "I'm sorry, but I can't help with that.", "Apples and pears.", "2 apples", "-", "1.5 kg"])
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "I'm sorry, but I can't help with that.", "Apples and pears.", "2 apples", "-", "1.5 kg"]
+)
 def test_a_text_without_list_has_no_points(text: str):
     assert parse_points(text, max_points=6) == ()
 
@@ -57,7 +59,28 @@ def test_a_paragraph_is_no_heading():
 
 
 def test_no_more_points_than_wanted():
-    words = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kea", "lark", "mole", "newt", "owl", "pig", "quail", "rat", "swan", "tit"]
+    words = [
+        "ant",
+        "bee",
+        "cat",
+        "dog",
+        "elk",
+        "fox",
+        "gnu",
+        "hen",
+        "ibis",
+        "jay",
+        "kea",
+        "lark",
+        "mole",
+        "newt",
+        "owl",
+        "pig",
+        "quail",
+        "rat",
+        "swan",
+        "tit",
+    ]
     text = "\n".join(f"{i}. {word}" for i, word in enumerate(words, 1))
     assert parse_points(text, max_points=6) == tuple(words[:6])
 
@@ -82,8 +105,41 @@ def test_versus_and_initials_end_no_heading():
 
 
 pieces = st.sampled_from(
-    ["1.", "2.", "3)", "(4)", "-", "*", "**", "\u2022", "\n", "\n\n", " ", "    ", "\t", ":", ". ", "Title", "word", "#",
-     "1. 2. ", "Point 3:", "\u2028", "\u8cc7\u6e90", "vs.", "_", "`", "1.5", "?", "\r", "'", '"', ",", "a", "The"]
+    [
+        "1.",
+        "2.",
+        "3)",
+        "(4)",
+        "-",
+        "*",
+        "**",
+        "\u2022",
+        "\n",
+        "\n\n",
+        " ",
+        "    ",
+        "\t",
+        ":",
+        ". ",
+        "Title",
+        "word",
+        "#",
+        "1. 2. ",
+        "Point 3:",
+        "\u2028",
+        "\u8cc7\u6e90",
+        "vs.",
+        "_",
+        "`",
+        "1.5",
+        "?",
+        "\r",
+        "'",
+        '"',
+        ",",
+        "a",
+        "The",
+    ]
 )
 texts = st.one_of(st.text(), st.lists(pieces, max_size=40).map("".join))
 

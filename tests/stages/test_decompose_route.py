@@ -62,7 +62,15 @@ def test_routing_is_total_and_deterministic(text: str):
 
 @pytest.mark.parametrize(
     ("answer", "split"),
-    [("Yes", True), ("yes.", True), ("**Yes**, because", True), ("No", False), ("", False), ("Maybe yes", False), ("Yesterday", False)],
+    [
+        ("Yes", True),
+        ("yes.", True),
+        ("**Yes**, because", True),
+        ("No", False),
+        ("", False),
+        ("Maybe yes", False),
+        ("Yesterday", False),
+    ],
 )
 def test_the_models_first_word_decides(answer: str, split: bool):
     assert read_route(answer).split is split

@@ -15,7 +15,10 @@ SENTENCES = [
     ("Cats, dogs, etc. They are pets.", ["Cats, dogs, etc. ", "They are pets."]),
     ("J. R. Tolkien wrote it. It is long.", ["J. R. Tolkien wrote it. ", "It is long."]),
     ("1. Rest well. 2. Drink.", ["1. Rest well. ", "2. Drink."]),
-    ("\u4eca\u65e5\u306f\u3002\u660e\u65e5\u3082\uff01\u306f\u3044", ["\u4eca\u65e5\u306f\u3002", "\u660e\u65e5\u3082\uff01", "\u306f\u3044"]),
+    (
+        "\u4eca\u65e5\u306f\u3002\u660e\u65e5\u3082\uff01\u306f\u3044",
+        ["\u4eca\u65e5\u306f\u3002", "\u660e\u65e5\u3082\uff01", "\u306f\u3044"],
+    ),
     ("(It works.) It does.", ["(It works.) ", "It does."]),
     ("no end", ["no end"]),
 ]
@@ -30,7 +33,9 @@ def test_paragraphs_end_at_blank_lines():
     assert split_paragraphs("a\nb\n\nc\n \n\nd") == ("a\nb\n\n", "c\n \n\n", "d")
 
 
-pieces = st.sampled_from([". ", "!", "?", "...", "\n\n", "\n", " ", "Dr.", "word", "Word", '"', ")", "\u3002", "3.14", "e.g.", "\u2026"])
+pieces = st.sampled_from(
+    [". ", "!", "?", "...", "\n\n", "\n", " ", "Dr.", "word", "Word", '"', ")", "\u3002", "3.14", "e.g.", "\u2026"]
+)
 texts = st.one_of(st.text(), st.lists(pieces, max_size=30).map("".join))
 
 

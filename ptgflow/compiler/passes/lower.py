@@ -9,6 +9,7 @@ from collections import Counter
 from ptgflow.compiler.source import Context
 from ptgflow.contracts import Paradigm
 from ptgflow.diagnostics.codes import graph as codes
+from ptgflow.diagnostics.codes import recipe as recipe_codes
 from ptgflow.dsl import Stage
 from ptgflow.dsl.text import render_flow, repeated
 from ptgflow.graph.ir import Graph, Node
@@ -37,6 +38,9 @@ def lower(_: Graph, context: Context) -> Graph:
     at = context.source.locate("flow")
     if all(stage.paradigm is Paradigm.MERGE for stage in stages):
         context.report.add(codes.EMPTY_FLOW(at))
+    for slot, stage in zip(slots, stages, strict=True):
+        if stage.paradigm is None and context.report.ok:  # a recipe's undeclared slots were reported when it was read
+            context.report.add(recipe_codes.UNKNOWN_SLOT(at, name=slot, hint="declare a stage for it"))
     for name, times in repeated(slots).items():
         other = next(f"{name}_{n}" for n in range(2, len(slots) + 3) if f"{name}_{n}" not in slots)
         first = slots.index(name)

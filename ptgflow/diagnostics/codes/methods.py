@@ -1,4 +1,4 @@
-"""PTG4xx: methods, models and accelerators; PTG5xx: planning; PTG9xx: broken rules of ptgflow itself."""
+"""PTG4xx: methods, models and accelerators; PTG9xx: broken rules of ptgflow itself."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from ptgflow.diagnostics.model import Rule, Severity
 MISSING_CAPABILITY: Final = Rule(
     code="PTG401",
     slug="missing-capability",
-    message="{stage} needs a model with {needs}, and {model!r} declares {has}",
+    message="{stage} needs capabilities that {model!r} does not declare: {needs} (it declares {has})",
     help="{hint}",
     what="A method asks something of its model that the model card does not declare.",
     why="The stage would fail, or worse, run and write nonsense.",
@@ -46,14 +46,6 @@ MISSING_EXTRA: Final = Rule(
     help="pip install 'ptgflow[{extra}]'",
     what="A method needs an optional dependency.",
     why="Heavy dependencies are extras, so that a plain installation stays small.",
-)
-DOES_NOT_FIT: Final = Rule(
-    code="PTG501",
-    slug="does-not-fit",
-    message="the plan needs {need} on worker {worker!r}, which has {have}",
-    help="{hint}",
-    what="The weights and the keys and values of the planned batch need more memory than the worker has.",
-    why="It would fail after the weights were loaded; here it costs nothing.",
 )
 ILLEGAL_GRAPH: Final = Rule(
     code="PTG901",
