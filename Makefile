@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test clean
 
 demo: $(VENV)/.runs
-	$(BIN)/ptgflow run recipe=decomp_dv prompt="What are the benefits of keeping plants at home?"
+	$(BIN)/ptgflow run recipe=decomp_dv prompt="What are the benefits of learning a second language?"
 
 test: $(VENV)/.tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

@@ -15,7 +15,7 @@ def main(arguments: Arguments) -> int:
     kind = options.pop("format", "text")
     if options or kind not in ("text", "json"):
         wrong = next(iter(options), f"format={kind}")
-        raise UsageError(f"matrix takes nothing but format=text or format=json, not {wrong!r}")
+        raise UsageError(f"matrix knows no option {wrong!r}\n   help: write  format=text  or  format=json")
     if kind == "json":
         print_json(as_dict())
     else:

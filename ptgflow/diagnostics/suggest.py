@@ -15,6 +15,6 @@ def hint(name: str, choices: Iterable[str], *, write: str = "{}") -> str:
     names = sorted(choices)
     if not names:
         return "there is none to choose from"
-    near = get_close_matches(name, names, n=2, cutoff=0.55)
+    near = get_close_matches(name, names, n=2, cutoff=0.5)
     guess = f"did you mean  {' or '.join(write.format(one) for one in near)}  ? " if near else ""
     return f"{guess}choices: {', '.join(names)}"

@@ -22,7 +22,8 @@ class Event:
     """Index of the segment; None for the whole."""
     slot: str = ""
     text: str = ""
-    """Of kind `text`: what was added and can change no more. Of kind `split`: how the split came about."""
+    """Of kind `text`: what was added and can change no more, but for half a sentence at the end of a segment that its
+    token limit cut: that is dropped when the segments are joined. Of kind `split`: how the split came about."""
     final: bool = False
     """Of kind `text`: whether no later stage of the flow changes it."""
     details: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -17,6 +17,7 @@ from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.errors import InternalError, PtgError, RunError
+from ptgflow.executors.crop import whole_sentences
 from ptgflow.executors.events import EventKind
 from ptgflow.executors.merge import merged
 from ptgflow.executors.result import StageRecord
@@ -127,6 +128,11 @@ def _run_split(stage: BoundStage, inner: Sequence[BoundStage], value: Segment, t
     )
     flows = tuple(_run_segment(inner, item, child) for item, child in zip(branches.items, track.children, strict=True))
     texts = yield Fork(flows=flows)
+    if len(texts) > 1 and all(isinstance(item, Prompt) for item in branches.items):
+        # Half a sentence at the end of a point, with the next point behind it, reads worse than none.
+        texts = [whole_sentences(text, stage.model.codec) for text in texts]
+        for child, text in zip(track.children, texts, strict=True):
+            child.text = text
     track.critical_rounds += max((child.critical_rounds for child in track.children), default=0)
     prompt = value if isinstance(value, Prompt) else value.prompt if isinstance(value, Text) else None
     return merged(branches, texts, prompt=prompt, slot=stage.node.slot, codec=stage.model.codec)

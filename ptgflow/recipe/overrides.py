@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
 
 from ptgflow.diagnostics import Location, Report
@@ -66,13 +66,17 @@ def sweep(given: Sequence[Given]) -> Iterator[tuple[str, ...]]:
 
     Overrides without several values are the same in each. The last override changes fastest.
     """
-    axes = [
-        [f"{one.parsed.get_key_element()}={value}" for value in one.parsed.sweep_string_iterator()]
-        if one.parsed.is_sweep_override()
-        else [one.for_hydra]
-        for one in given
-    ]
+    axes = [_values(one) if one.parsed.is_sweep_override() else [one.for_hydra] for one in given]
     yield from itertools.product(*axes)
+
+
+def _values(one: Given) -> list[str]:
+    """One override for each value of a sweep, free text quoted as it would be had it been typed alone."""
+    key = one.parsed.get_key_element()
+    if one.key not in FREE_TEXT:
+        return [f"{key}={value}" for value in one.parsed.sweep_string_iterator()]
+    values = one.parsed.sweep_iterator(transformer=Transformer.identity)
+    return [_quoted(key, value.text if isinstance(value, QuotedString) else str(value)) for value in values]
 
 
 def is_sweep(given: Sequence[Given]) -> tuple[Given, ...]:
@@ -86,8 +90,13 @@ def _literal(typed: str) -> str:
     if key not in FREE_TEXT or not equals or value.startswith(("'", '"', "choice(")) or value in ("", "null"):
         return typed
     # Hydra reads a backslash as an escape only in front of a quote and at the end, so only there it is doubled.
+    return _quoted(key, value)
+
+
+def _quoted(key: str, value: str) -> str:
     if key in REQUESTS:
         value = value.replace("${", "\\${")  # OmegaConf would look for a variable of that name.
+    # Hydra reads a backslash as an escape only in front of a quote and at the end, so only there it is doubled.
     stem = value.rstrip("\\")
     body = _BEFORE_QUOTE.sub(lambda found: found[1] * 2 + "\\'", stem)
     end = "\\" * 2 * (len(value) - len(stem))

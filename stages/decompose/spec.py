@@ -15,7 +15,7 @@ class SkeletonOptions(StageOptions):
 
     max_points: int = Field(default=6, ge=2, le=32, description="most points; later ones are dropped")
     min_points: int = Field(default=2, ge=1, le=32, description="fewer points take the plain path")
-    plan_tokens: int = Field(default=128, ge=8, le=2048, description="most tokens of the skeleton")
+    plan_tokens: int = Field(default=96, ge=8, le=2048, description="most tokens of the skeleton")
     router: Literal["rules", "model"] | None = Field(
         default="rules", description="who decides whether a request is fit for splitting; null: always split"
     )

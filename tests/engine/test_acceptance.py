@@ -22,6 +22,8 @@ class Unasked(Exception):
         self.key = key
 
 
+EDGES = sorted({Fraction(a, b) for b in range(1, 5) for a in range(b + 1)})
+"""With probabilities in quarters every p / q below one, every sum of p and every sum of a residual is one of these."""
 EDGES_OF_A_DETERMINISTIC_DRAFT = {
     Purpose.DRAW: [Fraction(a, 4) for a in range(5)],
     Purpose.ACCEPT: [Fraction(a, 4) for a in range(5)],
@@ -55,10 +57,6 @@ def outcomes(process, edges_of=None):
         else:
             law[result] = law.get(result, Fraction(0)) + weight
     return law
-
-
-EDGES = sorted({Fraction(a, b) for b in range(1, 5) for a in range(b + 1)})
-"""With probabilities in quarters every p / q below one, every sum of p and every sum of a residual is one of these."""
 
 
 def tensor(rows):
