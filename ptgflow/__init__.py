@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from ptgflow.errors import PtgError as PtgError
     from ptgflow.errors import RecipeError as RecipeError
     from ptgflow.errors import RunError as RunError
+    from ptgflow.executors.events import Event as Event
+    from ptgflow.executors.result import Result as Result
 
 _HOME = {
     "Branches": "ptgflow.contracts",
@@ -54,6 +56,7 @@ _HOME = {
     "Draft": "ptgflow.contracts",
     "DraftVerify": "ptgflow.dsl",
     "Edit": "ptgflow.dsl",
+    "Event": "ptgflow.executors.events",
     "Flow": "ptgflow.dsl",
     "Guarantee": "ptgflow.contracts",
     "InternalError": "ptgflow.errors",
@@ -71,6 +74,7 @@ _HOME = {
     "Prompt": "ptgflow.contracts",
     "PtgError": "ptgflow.errors",
     "RecipeError": "ptgflow.errors",
+    "Result": "ptgflow.executors.result",
     "RunError": "ptgflow.errors",
     "Severity": "ptgflow.diagnostics",
     "StageOptions": "ptgflow.contracts",
@@ -90,6 +94,7 @@ __all__ = [
     "Draft",
     "DraftVerify",
     "Edit",
+    "Event",
     "Flow",
     "Guarantee",
     "InternalError",
@@ -105,6 +110,7 @@ __all__ = [
     "Prompt",
     "PtgError",
     "RecipeError",
+    "Result",
     "RunError",
     "Severity",
     "StageOptions",

@@ -51,6 +51,7 @@ class Watch:
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
         self._how = ""
+        self._at_work = ""
         self._titles: dict[int | None, str] = {}
         self._texts: dict[int | None, str] = {}
         self._done: set[int | None] = set()
@@ -73,7 +74,8 @@ class Watch:
             titles = event.details.get("titles", [])
             self._titles = {index: title or "" for index, title in enumerate(titles)}
             self._texts, self._done = {}, set()
-        elif event.kind == "stage" and event.segment is not None:
+        elif event.kind == "stage":
+            self._at_work = event.slot
             self._texts[event.segment] = ""
         elif event.kind == "text":
             self._texts[event.segment] = self._texts.get(event.segment, "") + event.text
@@ -89,7 +91,7 @@ class Watch:
             room = max(self._width - len(mark) - len(title) - 8, 10)
             line = Text(f"{mark}", style="green")
             line.append(f"{title}  " if title else "", style="cyan")
-            line.append(words[-room:], style="dim")
+            line.append(words[-room:] or f"{self._at_work} ...", style="dim")
             line.no_wrap = True
             lines.append(line)
         return Group(*lines)

@@ -52,8 +52,8 @@ def order(first: Paradigm, second: Paradigm) -> Order:
     if found.ok:
         offered = found.left[0]
         assert offered is not None, "a declared paradigm leaves a kind"
-        what = "each segment, " if contracts[0].shape is Shape.FORK else ""
-        return Order(first=first, second=second, fits=True, why=f"{titles}: {what}a {offered.__name__}, is passed on")
+        what = f"each segment, a {offered.__name__}," if contracts[0].shape is Shape.FORK else f"a {offered.__name__}"
+        return Order(first=first, second=second, fits=True, why=f"{titles}: {what} is passed on")
     offered = found.taken[1] if 1 in found.misfits else found.left[-1]
     assert offered is not None, "a declared paradigm leaves a kind"
     return Order(first=first, second=second, fits=False, why=f"{titles}: {contracts[1].reason(offered)}")

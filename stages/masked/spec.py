@@ -69,7 +69,9 @@ class TopKOptions(MaskedOptions):
     """Commit a fixed number of positions a round."""
 
     k: int = Field(default=4, ge=1, le=256, description="positions committed a round")
-    score: Literal["probability", "margin", "entropy", "random"] = "probability"
+    score: Literal["probability", "margin", "entropy", "random"] = Field(
+        default="probability", description="what ranks the positions"
+    )
 
 
 _NEEDS = frozenset({Capability.MASK_TOKEN})

@@ -304,7 +304,7 @@ def test_a_sweep_runs_every_combination(capfd, here):
     code, out, err = call(capfd, *argv, "output=o_${seed}.jsonl")
     assert code == 0
     assert len(out.splitlines()) == 4
-    assert "[4/4] seed=2 prompt=b" in err
+    assert "[4/4] seed=2 prompt='b, c'" in err
     for seed in (1, 2):
         assert {record["prompt"] for record in lines(f"o_{seed}.jsonl")} == {"a", "b, c"}
 

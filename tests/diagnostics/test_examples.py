@@ -19,9 +19,7 @@ from ptgflow.diagnostics.pages import Example, examples, page
 
 ROOT = Path(__file__).parents[2]
 FAMILIES: tuple[ModuleType, ...] = (recipe, kinds, graph, methods, runtime)
-CONSTANTS = {
-    name: value for family in FAMILIES for name, value in vars(family).items() if isinstance(value, Rule)
-}
+CONSTANTS = {name: value for family in FAMILIES for name, value in vars(family).items() if isinstance(value, Rule)}
 PROVOKED = [rule for rule in RULES.values() if examples(rule).bad is not None]
 INSTRUCTION = re.compile(r"(^|[;:,.] )(please|try|write|use|choose|add|remove|install|give|check|run|see)\b")
 FOUND = re.compile(r"^(error|warning|note)\[(PTG\d+)\]", re.MULTILINE)

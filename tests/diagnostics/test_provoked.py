@@ -11,7 +11,18 @@ from ptgflow.api import Plan
 from ptgflow.compiler import driver
 from ptgflow.compiler.program import Program
 from ptgflow.compiler.source import Context, Source
-from ptgflow.contracts import Contract, Draft, MethodSpec, MethodTable, ModelCard, Paradigm, Prompt, StageOptions, Text, Verified
+from ptgflow.contracts import (
+    Contract,
+    Draft,
+    MethodSpec,
+    MethodTable,
+    ModelCard,
+    Paradigm,
+    Prompt,
+    StageOptions,
+    Text,
+    Verified,
+)
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics import Report
 from ptgflow.dsl import DraftVerify, Masked
@@ -52,7 +63,7 @@ def spec(implementation: str | None, **fields: object) -> MethodSpec:
         options=StageOptions,
         implementation=implementation,
     )
-    return replace(row, **fields)  # type: ignore[arg-type]
+    return replace(row, **fields)
 
 
 def compiled(flow: Flow, *specs: MethodSpec) -> tuple[Program | None, Report]:

@@ -2,28 +2,28 @@
 
 import json
 
+import pytest
+
 from ptgflow.cli.main import main
+from ptgflow.compiler.driver import compile_source
+from ptgflow.compiler.source import Source
 from ptgflow.contracts import Level, ModelCard
 from ptgflow.diagnostics import Diagnostic, Location, Report, Rule, Severity
 from ptgflow.dsl import Decompose, DraftVerify, Edit, Masked, OneShot
 from ptgflow.dsl.pipeline import Flow
-from ptgflow.compiler.driver import compile_source
-from ptgflow.compiler.source import Source
 from ptgflow.recipe.cards import shipped_cards
 from ptgflow.stages.methods import method_table
 
-import pytest
-
-PLAIN = Rule(
-    code="PTG999", slug="made-up", message="{name!r} is odd", help="call it {other}", what="What.", why="Why."
-)
+PLAIN = Rule(code="PTG999", slug="made-up", message="{name!r} is odd", help="call it {other}", what="What.", why="Why.")
 
 
 def errors(flow: Flow, *, guarantee: Level = "none") -> list[str]:
     cards, report = shipped_cards(), Report()
     card = cards.find("tiny")
     assert isinstance(card, ModelCard)
-    compile_source(Source(flow=flow, card=card, guarantee=guarantee), methods=method_table(), cards=cards, report=report)
+    compile_source(
+        Source(flow=flow, card=card, guarantee=guarantee), methods=method_table(), cards=cards, report=report
+    )
     return [str(one) for one in report.errors]
 
 
@@ -87,7 +87,7 @@ def test_the_same_finding_is_told_once_and_only_errors_reject() -> None:
 
 
 def test_a_kind_mismatch_names_slots_kinds_reason_and_edit() -> None:
-    assert errors(OneShot().named("draft") >> Masked().named("fill")) == [  # type: ignore[operator]
+    assert errors(OneShot().named("draft") >> Masked().named("fill")) == [
         "error[PTG101]: 'draft' (oneshot/argmax) leaves Text, and 'fill' (masked/threshold) takes Prompt, Canvas or "
         "Verified\n"
         "  --> pipeline: flow\n"
@@ -113,7 +113,7 @@ def test_a_broken_guarantee_offers_the_order_that_keeps_it() -> None:
 
 
 def test_a_nested_split() -> None:
-    assert errors(Decompose().named("items") >> Decompose().named("points") >> DraftVerify().named("write")) == [  # type: ignore[operator]
+    assert errors(Decompose().named("items") >> Decompose().named("points") >> DraftVerify().named("write")) == [
         "error[PTG302]: 'points' (decompose/skeleton) splits segments that 'items' (decompose/skeleton) has split "
         "already\n"
         "  --> pipeline: flow\n"

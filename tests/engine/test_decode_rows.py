@@ -106,3 +106,12 @@ def test_the_vocabulary_is_not_computed_for_every_position_of_a_prompt():
     with mock.patch.object(MODEL.network.lm_head, "forward", wraps=MODEL.network.lm_head.forward) as head:
         loop.round()
     assert head.call_args.args[0].shape[:2] == (2, 1)
+
+
+def test_a_pass_over_new_prompts_leaves_the_other_rows_out():
+    loop = DecodeLoop(MODEL, max_rows=3)
+    early = loop.admit(request_of(CODEC.encode("x"), 9))
+    loop.round()
+    late = [loop.admit(request_of(CODEC.encode(word), 9)) for word in ("the", " and the")]
+    assert loop.round().rows == tuple(late)
+    assert loop.round().rows == (early, *late)

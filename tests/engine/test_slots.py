@@ -187,6 +187,7 @@ class SlotHistory(RuleBasedStateMachine):
             new = stamps[at, 0, width - fresh :, 0].tolist()
             start = len(self.rows[first + at])
             assert place.positions[at, width - fresh :].tolist() == list(range(start, start + fresh))
+            assert len(set(place.slots[at].tolist())) == width, "padding overwrites nothing"
             assert keys[at, 1, : start + fresh, 2].tolist() == self.rows[first + at] + new
             assert values[at, 0, : start + fresh, 4].tolist() == [-x for x in self.rows[first + at] + new]
             stay = data.draw(st.integers(0, fresh))

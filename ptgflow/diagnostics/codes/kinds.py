@@ -26,7 +26,7 @@ CANNOT_START: Final = Rule(
     slug="flow-cannot-start",
     message="no input fits the beginning of the flow: {first} takes {takes}",
     help="{hint}",
-    what="The first stage takes something that no input option gives, or what follows does not fit any input.",
+    what="The first stage takes something that no input option gives.",
     why="A flow starts from a prompt (`prompt=`), a text (`text=`) or a canvas (`canvas=`).",
 )
 TOKENIZER_MISMATCH: Final = Rule(
