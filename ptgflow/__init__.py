@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
+
     from ptgflow.api import Plan as Plan
     from ptgflow.api import compile as compile
     from ptgflow.api import load_recipe as load_recipe

@@ -26,6 +26,8 @@ from ptgflow.recipe.schema import ExecutorOptions
 from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
+    from ptgflow.engine.model import LoadedModel
+    from ptgflow.engine.progress import Progress
     from ptgflow.executors.events import Event
     from ptgflow.executors.local import LocalExecutor
     from ptgflow.executors.request import Ask
@@ -43,12 +45,14 @@ class Plan:
         *,
         generation: Generation | None = None,
         executor: ExecutorOptions | None = None,
-        progress: Any = None,
+        progress: "Progress | None" = None,
+        models: "dict[ModelCard, LoadedModel] | None" = None,
     ) -> None:
         self.program = program
         self.generation = generation or Generation()
         self._options = executor or ExecutorOptions()
         self._progress = progress
+        self._models = models
 
     @property
     def placement(self) -> Placement:
@@ -67,7 +71,7 @@ class Plan:
         from ptgflow.executors.local import LocalExecutor, LocalOptions
 
         options = LocalOptions(batch_size=self._options.batch_size, threads=self._options.threads)
-        return LocalExecutor(self.program, options, progress=self._progress)
+        return LocalExecutor(self.program, options, progress=self._progress, models=self._models)
 
     def run(
         self,

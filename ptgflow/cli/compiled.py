@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -18,6 +19,11 @@ from ptgflow.recipe.load import Loaded, load
 from ptgflow.recipe.overrides import is_sweep, parse, sweep
 from ptgflow.recipe.recipe_file import find_recipe
 from ptgflow.stages.methods import method_table
+
+if TYPE_CHECKING:
+    from ptgflow.contracts import ModelCard
+    from ptgflow.engine.model import LoadedModel
+    from ptgflow.engine.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +82,14 @@ def compiled(overrides: tuple[str, ...], arguments: Arguments) -> Compiled:
     return Compiled(name=name, report=report, loaded=loaded, program=program)
 
 
-def plan_of(job: Compiled, progress: object = None) -> Plan:
+def plan_of(
+    job: Compiled, progress: "Progress | None" = None, models: "dict[ModelCard, LoadedModel] | None" = None
+) -> Plan:
     """The plan of a compiled job."""
     assert job.program is not None, "a rejected recipe has no plan"
     assert job.loaded is not None, "a program was loaded from something"
     spec = job.loaded.spec
-    return Plan(job.program, generation=spec.generation, executor=spec.executor, progress=progress)
+    return Plan(job.program, generation=spec.generation, executor=spec.executor, progress=progress, models=models)
 
 
 def print_config(arguments: Arguments) -> bool:

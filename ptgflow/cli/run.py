@@ -14,8 +14,10 @@ from ptgflow.cli.inputs import Inputs, read_inputs, unfinished
 from ptgflow.cli.live import Downloads, Watch, report, terminal
 from ptgflow.cli.output import say, show
 from ptgflow.cli.results import LineFile, ResultFile
+from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.methods import NOT_IMPLEMENTED
+from ptgflow.engine.model import LoadedModel
 from ptgflow.errors import RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.request import Ask
@@ -26,18 +28,19 @@ def main(arguments: Arguments) -> int:
     """0 when every request of every job was answered, 2 when one was not."""
     if arguments.cfg is not None:
         return 0 if print_config(arguments) else 2
-    codes = []
+    codes: list[int] = []
+    models: dict[ModelCard, LoadedModel] = {}
     for overrides in jobs(arguments):
         job = compiled(overrides, arguments)
         if job.program is None:
             show(one for one in job.report if one.severity is Severity.ERROR)
             codes.append(2)
             continue
-        codes.append(_run(job))
+        codes.append(_run(job, models))
     return max(codes, default=0)
 
 
-def _run(job: Compiled) -> int:
+def _run(job: Compiled, models: dict[ModelCard, LoadedModel]) -> int:
     assert job.program is not None, "a rejected recipe is not run"
     assert job.loaded is not None, "a program was loaded from something"
     spec, console = job.loaded.spec, terminal()
@@ -57,15 +60,15 @@ def _run(job: Compiled) -> int:
             say(f"{len(inputs.asks) - len(asks)} of {len(inputs.asks)} are finished already in {spec.output}")
         if not asks:
             return 2 if inputs.problems else 0
-        plan = _loaded(job, console)
+        plan = _loaded(job, console, models)
         failures = _answer(plan, asks, inputs, output=output, trace=trace, console=console)
     return 2 if failures or inputs.problems else 0
 
 
-def _loaded(job: Compiled, console: Console | None) -> Plan:
+def _loaded(job: Compiled, console: Console | None, models: dict[ModelCard, LoadedModel]) -> Plan:
     """The plan with its models in memory; a person watches the download."""
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
-        plan = plan_of(job, progress=downloads)
+        plan = plan_of(job, progress=downloads, models=models)
         _ = plan.executor
     return plan
 

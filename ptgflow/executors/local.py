@@ -41,8 +41,21 @@ class LocalOptions:
 class LocalExecutor:
     """Holds the models of one program and runs requests on them."""
 
-    def __init__(self, program: Program, options: LocalOptions, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        options: LocalOptions,
+        *,
+        progress: Progress | None = None,
+        models: dict[ModelCard, LoadedModel] | None = None,
+    ) -> None:
         """Load what the program needs.
+
+        Args:
+            program: what to run.
+            options: how.
+            progress: is told what is loaded.
+            models: loaded models by card, taken from here and added to: a sweep loads each model once.
 
         Raises:
             RecipeError: a method has no implementation, needs an extra that is not installed, or the loaded models do
@@ -54,7 +67,7 @@ class LocalExecutor:
             torch.set_num_threads(options.threads)
         self._program = program
         self._options = options
-        self._models = _load(program, progress)
+        self._models = _load(program, progress, models if models is not None else {})
         _check_loaded(program, self._models)
         self._loops = {name: DecodeLoop(model, max_rows=options.batch_size) for name, model in self._models.items()}
         self._stages = [self._bind(node) for node in program.nodes]
@@ -154,15 +167,17 @@ def load_symbol(spec: MethodSpec) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _load(program: Program, progress: Progress | None) -> dict[str, LoadedModel]:
+def _load(program: Program, progress: Progress | None, models: dict[ModelCard, LoadedModel]) -> dict[str, LoadedModel]:
     cards: dict[str, ModelCard] = {program.card.name: program.card}
     for node in program.nodes:
         if node.card is not None:
             cards.setdefault(node.card.name, node.card)
-    return {
-        name: load_model(card, attention=program.accelerate.attention, progress=progress)
-        for name, card in cards.items()
-    }
+    attention = program.accelerate.attention
+    for card in cards.values():
+        # The attention kernel belongs to the loaded network, so a model that was loaded with another one does not count.
+        if card not in models or models[card].network.config._attn_implementation != attention:
+            models[card] = load_model(card, attention=attention, progress=progress)
+    return {name: models[card] for name, card in cards.items()}
 
 
 def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
