@@ -46,7 +46,7 @@ class Plan:
         generation: Generation | None = None,
         executor: ExecutorOptions | None = None,
         progress: "Progress | None" = None,
-        models: "dict[ModelCard, LoadedModel] | None" = None,
+        models: "dict[tuple[ModelCard, str], LoadedModel] | None" = None,
     ) -> None:
         self.program = program
         self.generation = generation or Generation()

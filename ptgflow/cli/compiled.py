@@ -83,7 +83,7 @@ def compiled(overrides: tuple[str, ...], arguments: Arguments) -> Compiled:
 
 
 def plan_of(
-    job: Compiled, progress: "Progress | None" = None, models: "dict[ModelCard, LoadedModel] | None" = None
+    job: Compiled, progress: "Progress | None" = None, models: "dict[tuple[ModelCard, str], LoadedModel] | None" = None
 ) -> Plan:
     """The plan of a compiled job."""
     assert job.program is not None, "a rejected recipe has no plan"

@@ -29,7 +29,7 @@ def main(arguments: Arguments) -> int:
     if arguments.cfg is not None:
         return 0 if print_config(arguments) else 2
     codes: list[int] = []
-    models: dict[ModelCard, LoadedModel] = {}
+    models: dict[tuple[ModelCard, str], LoadedModel] = {}
     for overrides in jobs(arguments):
         job = compiled(overrides, arguments)
         if job.program is None:
@@ -40,7 +40,7 @@ def main(arguments: Arguments) -> int:
     return max(codes, default=0)
 
 
-def _run(job: Compiled, models: dict[ModelCard, LoadedModel]) -> int:
+def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int:
     assert job.program is not None, "a rejected recipe is not run"
     assert job.loaded is not None, "a program was loaded from something"
     spec, console = job.loaded.spec, terminal()
@@ -65,7 +65,7 @@ def _run(job: Compiled, models: dict[ModelCard, LoadedModel]) -> int:
     return 2 if failures or inputs.problems else 0
 
 
-def _loaded(job: Compiled, console: Console | None, models: dict[ModelCard, LoadedModel]) -> Plan:
+def _loaded(job: Compiled, console: Console | None, models: dict[tuple[ModelCard, str], LoadedModel]) -> Plan:
     """The plan with its models in memory; a person watches the download."""
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
         plan = plan_of(job, progress=downloads, models=models)

@@ -77,4 +77,6 @@ class Accelerate(BaseModel):
         description="`auto`: each stage reuses keys and values where that is exact, or by the approximation that it "
         "names; `exact`: every stage must reuse them exactly",
     )
-    attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="the attention kernel of the framework")
+    attention: Literal["auto", "sdpa", "eager"] = Field(
+        default="auto", description="the framework's attention kernel; `auto`: fused (`sdpa`) where the model allows it"
+    )

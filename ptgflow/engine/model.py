@@ -57,12 +57,12 @@ class LoadedModel:
         return int(2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head_dim * 4)
 
 
-def load_model(card: ModelCard, *, attention: str = "sdpa", progress: Progress | None = None) -> LoadedModel:
+def load_model(card: ModelCard, *, attention: str = "auto", progress: Progress | None = None) -> LoadedModel:
     """Fetch, convert and load what a card describes.
 
     Args:
         card: which model, in which precision, on which device.
-        attention: the attention kernel of the framework, `sdpa` or `eager`.
+        attention: the attention kernel of the framework, `sdpa` or `eager`; `auto`: `sdpa` where the model allows it.
         progress: is told every step, with bytes while a download runs.
 
     Raises:
@@ -98,6 +98,17 @@ def _network_and_tokenizer(card: ModelCard, tell: Progress) -> tuple[PreTrainedM
         return network, tokenizer
     tell(f"loading {card.name}")
     return load_checkpoint(card, source, dtype=DTYPES[card.dtype])
+
+
+def _set_attention(card: ModelCard, network: PreTrainedModel, attention: str) -> None:
+    """Use another kernel than the one that the checkpoint was loaded with, if that is possible."""
+    loaded = network.config._attn_implementation
+    if attention in ("auto", loaded):
+        return
+    if attention == "sdpa":
+        reason = "it caps attention scores before the softmax, which fused attention cannot express"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write accelerate.attention=auto")])
+    network.set_attn_implementation(attention)
 
 
 def _device(card: ModelCard) -> torch.device:

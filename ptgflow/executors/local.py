@@ -47,7 +47,7 @@ class LocalExecutor:
         options: LocalOptions,
         *,
         progress: Progress | None = None,
-        models: dict[ModelCard, LoadedModel] | None = None,
+        models: dict[tuple[ModelCard, str], LoadedModel] | None = None,
     ) -> None:
         """Load what the program needs.
 
@@ -55,7 +55,7 @@ class LocalExecutor:
             program: what to run.
             options: how.
             progress: is told what is loaded.
-            models: loaded models by card, taken from here and added to: a sweep loads each model once.
+            models: loaded models by card and attention kernel, taken from here and added to: a sweep loads each once.
 
         Raises:
             RecipeError: a method has no implementation, needs an extra that is not installed, or the loaded models do
@@ -167,17 +167,18 @@ def load_symbol(spec: MethodSpec) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _load(program: Program, progress: Progress | None, models: dict[ModelCard, LoadedModel]) -> dict[str, LoadedModel]:
+def _load(
+    program: Program, progress: Progress | None, models: dict[tuple[ModelCard, str], LoadedModel]
+) -> dict[str, LoadedModel]:
     cards: dict[str, ModelCard] = {program.card.name: program.card}
     for node in program.nodes:
         if node.card is not None:
             cards.setdefault(node.card.name, node.card)
     attention = program.accelerate.attention
     for card in cards.values():
-        # The attention kernel belongs to the loaded network, so a model that was loaded with another one does not count.
-        if card not in models or models[card].network.config._attn_implementation != attention:
-            models[card] = load_model(card, attention=attention, progress=progress)
-    return {name: models[card] for name, card in cards.items()}
+        if (card, attention) not in models:
+            models[card, attention] = load_model(card, attention=attention, progress=progress)
+    return {name: models[card, attention] for name, card in cards.items()}
 
 
 def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
