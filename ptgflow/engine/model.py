@@ -72,6 +72,7 @@ def load_model(card: ModelCard, *, attention: str = "auto", progress: Progress |
     tell = progress or silent
     device = _device(card)
     network, tokenizer = _network_and_tokenizer(card, tell)
+    _set_attention(card, network, attention)
     _settle(card, network, device)
     codec = Codec(tokenizer, model=card.name, end_ids=_end_ids(network), rows=network.config.vocab_size)
     config = network.config

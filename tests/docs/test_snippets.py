@@ -11,12 +11,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ptgflow.cli.main import main
+from ptgflow.stages.methods import method_table
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
@@ -110,24 +112,22 @@ def prepare(snippet: Snippet, folder: Path) -> None:
 
 
 def run_command(command: str, folder: Path) -> tuple[int, str]:
-    """Exit code and everything that was printed. A plain `ptgflow ...` runs in this process, all else in a shell."""
-    plain = re.fullmatch(r"ptgflow [^|;&<>]*", re.sub(r"\"[^\"]*\"|'[^']*'", "Q", command))
-    if plain and not any(folder.glob("*.dist-info")):
-        listing = f"ptgflow() {{ printf '%s\\0' \"$@\"; }}\n{command}"
+    """Exit code and what was printed. A plain `ptgflow ... [> FILE]` runs in this process, all else in a shell."""
+    plain, _, target = command.partition(" > ")
+    if re.fullmatch(r"ptgflow [^|;&<>]*", re.sub(r"\"[^\"]*\"|'[^']*'", "Q", plain)):
+        listing = f"ptgflow() {{ printf '%s\\0' \"$@\"; }}\n{plain}"
         words = subprocess.run(["bash", "-ec", listing], cwd=folder, check=True, capture_output=True, text=True).stdout
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        said, written = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(written if target else said), contextlib.redirect_stderr(said):
             code = main(words.split("\0")[:-1])
+        if target:
+            (folder / target).write_text(written.getvalue(), encoding="utf-8")
         return code, said.getvalue()
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-    }
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=environment,
+        env={**os.environ, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -145,10 +145,23 @@ def same(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, tidy(printed), re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("snippet", RUN)
-def test_snippet(snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that Python also looks for packages in; what a snippet registers is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
-    prepare(snippet, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    method_table.cache_clear()
+    yield tmp_path
+    method_table.cache_clear()
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("snippet", RUN)
+def test_snippet(snippet: Snippet, folder: Path) -> None:
+    prepare(snippet, folder)
     if snippet.kind == "python":
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
@@ -162,7 +175,7 @@ def test_snippet(snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if command in NOT_RUN:
             assert not shown.strip(), f"the output of {command!r} is shown and never compared"
             continue
-        code, printed = run_command(command, tmp_path)
+        code, printed = run_command(command, folder)
         rejected = "error[" in shown or "rejected" in shown
         assert code == (2 if rejected else 0), f"$ {command}\n{printed}"
         if shown.strip():

@@ -1,0 +1,79 @@
+"""Options of the executor and accelerators reach what they are about."""
+
+import pytest
+import torch
+
+from ptgflow.api import load_recipe
+from ptgflow.contracts import NO_GUARANTEE, Guarantee, Prompt, Verified
+from ptgflow.executors.crop import whole_sentences
+
+
+def plan(*overrides, recipe="ar"):
+    return load_recipe(recipe, ["model=tiny", "max_tokens=120", *overrides])
+
+
+@pytest.mark.parametrize("kernel", ["sdpa", "eager"])
+def test_the_attention_kernel(kernel):
+    made = plan(f"accelerate.attention={kernel}")
+    assert made.executor.target.network.config._attn_implementation == kernel
+
+
+def test_the_number_of_threads():
+    before = torch.get_num_threads()
+    try:
+        _ = plan("executor.threads=1").executor
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_batch_size_bounds_a_pass():
+    prompt = "Translate each of the following words:\n1. sun\n2. moon\n3. sea\n4. hill"
+    rounds = {}
+    texts = set()
+    for size in (1, 4):
+        made = plan(f"executor.batch_size={size}", "stage@stages.split=decompose/schema", recipe="decomp_dv")
+        result = made.run(prompt)
+        assert len(result.segments) == 4
+        rounds[size] = result.metrics.rounds
+        texts.add(result.text)
+    assert len(texts) == 1, "the batch size changes no text"
+    assert rounds[1] > rounds[4]
+
+
+def test_the_precision_of_the_model():
+    assert plan("model.dtype=bfloat16").executor.target.dtype is torch.bfloat16
+
+
+def test_the_guarantee_is_of_the_segments_that_were_split():
+    split = plan("stage@stages.split=decompose/schema", recipe="decomp_dv").run("Translate each:\n1. sun\n2. moon")
+    whole = plan("stage@stages.split=decompose/schema", recipe="decomp_dv").run("Hello.")
+    assert (split.guarantee.level, split.guarantee.scope) == ("exact", "segment")
+    assert (whole.guarantee.level, whole.guarantee.scope) == ("exact", "answer")
+    assert plan("temperature=1").run("Hello.").guarantee == Guarantee(level="distribution", target="tiny")
+
+
+def verified(tiny, words, finish_reason):
+    ids = tiny.codec.encode(words)
+    return Verified(
+        token_ids=ids,
+        tokenizer=tiny.codec.fingerprint,
+        text=words,
+        origin=tuple(f"s{at}" for at, _ in enumerate(ids)),
+        prompt=Prompt(token_ids=(1,), tokenizer=tiny.codec.fingerprint),
+        finish_reason=finish_reason,
+        scores=tuple(-float(at) for at, _ in enumerate(ids)),
+        verdicts=("corrected",) * len(ids),
+        guarantee=NO_GUARANTEE,
+    )
+
+
+def test_half_a_sentence_at_the_end_of_a_cut_segment_goes(tiny):
+    cut = whole_sentences(verified(tiny, "One is whole. The other is n", "length"), tiny.codec)
+    assert cut.text == "One is whole."
+    assert tiny.codec.decode(cut.token_ids) == cut.text
+    assert len(cut.origin) == len(cut.scores) == len(cut.verdicts) == len(cut.token_ids)
+    assert cut.scores[-1] == -float(len(cut.token_ids) - 1)
+    for words, reason in (("One is whole. The other is n", "stop"), ("no sentence at all", "length")):
+        text = verified(tiny, words, reason)
+        assert whole_sentences(text, tiny.codec) is text
