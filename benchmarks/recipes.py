@@ -44,7 +44,9 @@ def main() -> None:
             base = 0.0
             for name in names:
                 metrics = plans[name].run(prompt).metrics
-                assert metrics is not None and metrics.tokens_per_s and metrics.steps_per_token
+                assert metrics is not None, "an answered request has metrics"
+                assert metrics.tokens_per_s, "every prompt is answered with some text"
+                assert metrics.steps_per_token, "every prompt is answered with some text"
                 base = metrics.tokens_per_s if name == "ar" else base
                 speed.setdefault((kind, name), []).append(metrics.tokens_per_s)
                 steps.setdefault((kind, name), []).append(metrics.steps_per_token)

@@ -1,6 +1,6 @@
 """How long the commands take that load no model: whole processes, interleaved, medians.
 
-    python benchmarks/startup.py [RUNS]
+python benchmarks/startup.py [RUNS]
 """
 
 import statistics

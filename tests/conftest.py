@@ -1,7 +1,6 @@
 """Shared by all tests: profiles of hypothesis, the tiny and the embedded model, and what is skipped where."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,8 +50,8 @@ def smollm2() -> LoadedModel:
 
 
 @pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("PTGFLOW_CACHE", str(folder))
-    yield folder
+    return folder

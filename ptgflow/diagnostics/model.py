@@ -138,7 +138,9 @@ class Report:
 
     def add(self, *found: Diagnostic) -> None:
         """Keep findings; one that is already there word for word is not repeated."""
-        self.findings += [one for one in found if one not in self.findings]
+        for one in found:
+            if one not in self.findings:
+                self.findings.append(one)
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self.findings)

@@ -23,7 +23,7 @@ def parse_flow(text: str) -> tuple[str, ...]:
     wants_slot = True
     for match in _TOKEN.finditer(text):
         kind, found, column = match.lastgroup, match[match.lastgroup or 0], match.end()
-        if kind == "slot" and wants_slot:
+        if kind == "slot" and wants_slot and found.isidentifier():
             slots.append(found)
             wants_slot = False
         elif kind == "arrow" and not wants_slot:

@@ -17,7 +17,7 @@ from ptgflow.diagnostics.codes.methods import MISSING_CAPABILITY, MISSING_EXTRA,
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.model import LoadedModel, load_model
 from ptgflow.engine.progress import Progress
-from ptgflow.errors import PtgError, RecipeError
+from ptgflow.errors import InternalError, PtgError, RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.flow import BoundStage, Track, run_flow
 from ptgflow.executors.report import failed, finished
@@ -133,6 +133,8 @@ class LocalExecutor:
         return None
 
     def _result(self, done: Done, job: Job) -> Result:
+        if isinstance(done.error, InternalError):
+            raise done.error  # Not the request's fault: what ptgflow itself got wrong is not hidden in a record.
         if done.error is not None:
             return failed(job, self._program, done.error)
         assert done.value is not None, "a request ends with a value or an error"

@@ -13,6 +13,9 @@ from ptgflow.recipe.recipe_file import SHIPPED, shipped_choices
 CAUSAL = frozenset({Capability.CAUSAL, Capability.KV_CACHE, Capability.HIDDEN_STATES, Capability.LAYER_ACCESS})
 """What a decoder-only causal model of a common family can do."""
 
+NOT_CAUSAL = ("ForConditionalGeneration", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
+"""Ends of architecture names that tell of another kind of model."""
+
 
 def shipped_cards(config_dir: Path | None = None) -> Cards:
     """The cards of `recipes/model/`, those of a person's own folder first."""
@@ -51,8 +54,10 @@ def card_facts(card: ModelCard) -> ModelCard:
         return card
     if not isinstance(said, dict):
         return card
-    names = said.get("architectures") or []
-    causal = any(str(name).endswith("ForCausalLM") for name in names)
+    names = [str(name) for name in said.get("architectures") or []]
+    causal = any(name.endswith("ForCausalLM") for name in names)
+    if not causal and not any(name.endswith(NOT_CAUSAL) for name in names):
+        return card  # An architecture that its name does not give away is judged when it is loaded.
     limit = said.get("max_position_embeddings")
     return card.model_copy(
         update={

@@ -13,7 +13,7 @@ from ptgflow.diagnostics import Location, Report
 from ptgflow.diagnostics.codes import recipe as codes
 
 REQUESTS = ("prompt", "text", "canvas")
-FREE_TEXT = (*REQUESTS, "input", "output", "trace", "recipe", "model.source")
+FREE_TEXT = (*REQUESTS, "input", "output", "trace", "model.source")
 """Options whose value is taken as it was typed: a request has commas, question marks and parentheses in it, which mean
 something else in Hydra's grammar. A value in quotes, or in `choice(...)` for a sweep, is still read by Hydra; and
 `output=results_${seed}.jsonl` still names a variable, which a request never does."""

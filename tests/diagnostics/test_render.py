@@ -100,14 +100,14 @@ def test_a_kind_mismatch_names_slots_kinds_reason_and_edit() -> None:
     ]
 
 
-def test_a_broken_guarantee_offers_the_order_that_keeps_it() -> None:
+def test_a_broken_guarantee_offers_a_verifier_at_the_end() -> None:
     assert errors(DraftVerify().named("check") >> Edit().named("repair"), guarantee="exact") == [
         "error[PTG105]: the recipe demands the guarantee 'exact', but what it makes has 'none'\n"
         "  --> pipeline: guarantee\n"
         "   have: guarantee none\n"
         "   want: guarantee exact\n"
-        "   help: end the flow with an exact verifier (draft_verify):  flow: repair >> check  , or demand  "
-        "guarantee: none\n"
+        "   help: end the flow with a verifier (stages.check_last, draft_verify/ngram):  "
+        "flow: check >> repair >> check_last  , or  guarantee: none\n"
         "   more: ptgflow explain PTG105"
     ]
 

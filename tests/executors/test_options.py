@@ -7,6 +7,8 @@ from ptgflow.api import load_recipe
 from ptgflow.contracts import NO_GUARANTEE, Guarantee, Prompt, Verified
 from ptgflow.executors.crop import whole_sentences
 
+LIST = "Translate each of the following words:\n1. sun\n2. moon\n3. sea\n4. hill"
+
 
 def plan(*overrides, recipe="ar"):
     return load_recipe(recipe, ["model=tiny", "max_tokens=120", *overrides])
@@ -28,12 +30,11 @@ def test_the_number_of_threads():
 
 
 def test_the_batch_size_bounds_a_pass():
-    prompt = "Translate each of the following words:\n1. sun\n2. moon\n3. sea\n4. hill"
     rounds = {}
     texts = set()
     for size in (1, 4):
         made = plan(f"executor.batch_size={size}", "stage@stages.split=decompose/schema", recipe="decomp_dv")
-        result = made.run(prompt)
+        result = made.run(LIST)
         assert len(result.segments) == 4
         rounds[size] = result.metrics.rounds
         texts.add(result.text)
@@ -46,7 +47,7 @@ def test_the_precision_of_the_model():
 
 
 def test_the_guarantee_is_of_the_segments_that_were_split():
-    split = plan("stage@stages.split=decompose/schema", recipe="decomp_dv").run("Translate each:\n1. sun\n2. moon")
+    split = plan("stage@stages.split=decompose/schema", recipe="decomp_dv").run(LIST)
     whole = plan("stage@stages.split=decompose/schema", recipe="decomp_dv").run("Hello.")
     assert (split.guarantee.level, split.guarantee.scope) == ("exact", "segment")
     assert (whole.guarantee.level, whole.guarantee.scope) == ("exact", "answer")

@@ -55,7 +55,12 @@ def _legal() -> list[tuple[str, ...]]:
             except RecipeError:
                 continue
             found.append(names)
-    return [*found, ("skeleton", "ngram", "merge", "match"), ("skeleton", "ar", "merge", "passages", "ngram"), ("ar", "match")]
+    return [
+        *found,
+        ("skeleton", "ngram", "merge", "match"),
+        ("skeleton", "ar", "merge", "passages", "ngram"),
+        ("ar", "match"),
+    ]
 
 
 LEGAL = _legal()
@@ -108,7 +113,9 @@ def test_what_compiles_runs(names, words, text, options):
         assert result.metrics.critical_rounds <= made.placement.most_rounds
     assert {stage.name for stage in result.metrics.stages} <= {node.slot for node in made.program.nodes}
     assert set(result.origin) <= {"input", *(node.slot for node in made.program.nodes)}
-    assert not any(stop in segment.text for stop in options["stop"] for segment in result.segments if "ar" in names[-1:])
+    assert not any(
+        stop in segment.text for stop in options["stop"] for segment in result.segments if "ar" in names[-1:]
+    )
 
 
 @settings(max_examples=40, phases=QUICK)
@@ -192,7 +199,9 @@ def test_segments_are_decoded_as_one_batch():
 def test_a_failing_request_takes_no_other_along():
     made = plan(("ar",), max_tokens=8)
     long = "word " * 3000
-    found = answers(made, [Ask(id=1, prompt="fine"), Ask(id=2, prompt=long), Ask(id=3, text="x"), Ask(id=4, prompt="ok")])
+    found = answers(
+        made, [Ask(id=1, prompt="fine"), Ask(id=2, prompt=long), Ask(id=3, text="x"), Ask(id=4, prompt="ok")]
+    )
     assert [found[key].ok for key in (1, 2, 3, 4)] == [True, False, False, True]
     assert found[2].error_code == "PTG602"
     assert found[3].error_code == "PTG613"

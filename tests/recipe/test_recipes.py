@@ -84,7 +84,8 @@ def test_a_folder_of_ones_own(tmp_path):
     (tmp_path / "recipe").mkdir()
     (tmp_path / "model").mkdir()
     (tmp_path / "recipe" / "own.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - /stage@stages.w: draft_verify/ar\n  - override /model: mine\n  - _self_\nflow: w\n"
+        "# @package _global_\ndefaults:\n  - /stage@stages.w: draft_verify/ar\n  - override /model: mine\n"
+        "  - _self_\nflow: w\n"
     )
     (tmp_path / "model" / "mine.yaml").write_text("name: mine\nsource: tiny\ncapabilities: [causal, kv_cache]\n")
     program = load_recipe("own", config_dir=tmp_path).program
@@ -150,7 +151,9 @@ def test_masked_after_one_shot_is_explained(tmp_path):
     flow = found.help.split("flow: ")[1]
     path.write_text(path.read_text().replace("flow: draft >> fill", f"flow: {flow}"))
     spare = {"draft", "fill"} - set(flow.replace(" ", "").split(">>"))
-    path.write_text("".join(line for line in path.read_text().splitlines(True) if not any(f".{s}:" in line for s in spare)))
+    path.write_text(
+        "".join(line for line in path.read_text().splitlines(True) if not any(f".{s}:" in line for s in spare))
+    )
     assert load_recipe(str(path), ["model=tiny"]).program
 
 

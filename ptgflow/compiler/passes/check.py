@@ -95,7 +95,7 @@ def _check_accelerators(nodes: tuple[Node, ...], context: Context) -> None:
 def _check_guarantee(graph: Graph, context: Context) -> None:
     source = context.source
     have = guarantee_of(graph, source.temperature)
-    if have.meets(source.guarantee):
+    if have.meets(source.guarantee) or not graph.nodes:
         return
     written = tuple(node for node in graph if not node.implied)
     context.report.add(
@@ -116,10 +116,9 @@ def _guarantee_hint(graph: Graph, written: tuple[Node, ...], context: Context) -
     for temperature, setting in ((0.0, "temperature=0"), (1.0, "temperature=1")):
         if guarantee_of(graph, temperature).meets(source.guarantee):
             return f"write  {setting}  , or demand  guarantee: {guarantee_of(graph, source.temperature).level}"
-    last = [node for node in written if node.paradigm is Paradigm.DRAFT_VERIFY]
-    rest = [node for node in written if node.paradigm is not Paradigm.DRAFT_VERIFY]
-    flow = " >> ".join(node.slot for node in (*rest, *last)) if last else f"{_flow(written)} >> check"
-    return f"end the flow with an exact verifier (draft_verify):  flow: {flow}  , or demand  guarantee: none"
+    check = next(name for name in ("check", "check_last", "last_check") if name not in {node.slot for node in written})
+    flow = f"{_flow(written)} >> {check}"
+    return f"end the flow with a verifier (stages.{check}, draft_verify/ngram):  flow: {flow}  , or  guarantee: none"
 
 
 def _flow(nodes: tuple[Node, ...]) -> str:
