@@ -10,23 +10,23 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test clean
 
 demo: $(VENV)/.runs
-	$(BIN)/ptgflow run recipe=decomp_dv prompt="What are the benefits of learning a second language?"
+	$(BIN)/ptgflow run recipe=decomp_dv report=always prompt="What are the benefits of learning a second language?"
 
 test: $(VENV)/.tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ptgflow needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ptgflow needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
-	touch $@
+	@touch $@
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev]'
-	touch $(VENV)/.runs $@
+	@touch $(VENV)/.runs $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -61,7 +61,8 @@ def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int
         if not asks:
             return 2 if inputs.problems else 0
         plan = _loaded(job, console, models)
-        failures = _answer(plan, asks, inputs, output=output, trace=trace, console=console)
+        with_report = spec.report == "always" or (spec.report == "auto" and console is not None)
+        failures = _answer(plan, asks, inputs, output=output, trace=trace, console=console, with_report=with_report)
     return 2 if failures or inputs.problems else 0
 
 
@@ -81,6 +82,7 @@ def _answer(
     output: ResultFile | None,
     trace: LineFile | None,
     console: Console | None,
+    with_report: bool,
 ) -> int:
     """Run all requests; how many failed. An interruption keeps what is finished."""
     results: list[Result] = []
@@ -102,7 +104,7 @@ def _answer(
         raise
     if not inputs.many:
         for result in results:
-            _single(result, console)
+            _single(result, with_report=with_report)
     return sum(not result.ok for result in results)
 
 
@@ -113,12 +115,12 @@ def _keep(event: Event, trace: LineFile | None, watch: Watch | None) -> None:
         watch.see(event)
 
 
-def _single(result: Result, console: Console | None) -> None:
+def _single(result: Result, *, with_report: bool) -> None:
     if not result.ok:
         say(result.error_report)
         return
     print(result.text, flush=True)
-    if console is not None:
+    if with_report:
         say(f"\n{report(result)}")
 
 

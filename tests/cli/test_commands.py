@@ -293,6 +293,14 @@ def test_a_person_sees_a_report():
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize(("report", "expected"), [("always", True), ("never", False), ("auto", False)])
+def test_the_report_in_a_pipe_is_asked_for(capfd, report, expected):
+    code, out, err = call(capfd, "run", "recipe=ar", *TINY, "prompt=Hello.", f"report={report}")
+    assert code == 0
+    assert out.count("\n") == 1
+    assert ("steps a token" in err) is expected
+
+
 def test_errors_are_coloured_for_a_person_only(capfd):
     _, shown = on_a_terminal([*PTGFLOW, "check", "recipe=ar", "model=tiny", "seed=-1"])
     assert "\x1b[1;31merror[PTG008]" in shown

@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,17 @@ def test_each_paradigm_has_its_room():
         if paradigm is not Paradigm.MERGE:
             assert (ROOT / "stages" / paradigm / "spec.py").is_file()
             assert (ROOT / "recipes" / "stage" / paradigm).is_dir()
+
+
+def test_the_wheel_holds_the_linked_folders_and_the_data(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert names >= {
+        *("ptgflow/stages/base.py", "ptgflow/stages/decompose/spec.py", "ptgflow/recipes/config.yaml"),
+        *("ptgflow/recipes/recipe/decomp_dv.yaml", "ptgflow/recipes/stage/mtp/medusa.yaml", "ptgflow/py.typed"),
+        *("ptgflow/recipes/model/smollm2-135m.yaml", "ptgflow/diagnostics/examples/PTG101.yaml"),
+    }
+    assert not any(name.startswith(("tests/", "stages/", "recipes/", "docs/")) for name in names)
