@@ -26,8 +26,8 @@ from ptgflow.recipe.schema import ExecutorOptions
 from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
-    from ptgflow.engine.model import LoadedModel
-    from ptgflow.engine.progress import Progress
+    from ptgflow.engine.models.model import LoadedModel
+    from ptgflow.engine.models.progress import Progress
     from ptgflow.executors.events import Event
     from ptgflow.executors.local import LocalExecutor
     from ptgflow.executors.request import Ask

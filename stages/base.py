@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from ptgflow.contracts import Branches, Message, Prompt, Segment
 from ptgflow.contracts.settings import Generation
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest
 
 I_contra = TypeVar("I_contra", bound=Segment, contravariant=True)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine.cache_dir import cache_folder
-from ptgflow.engine.model import LoadedModel, load_model
+from ptgflow.engine.models.cache_dir import cache_folder
+from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.recipe.cards import shipped_cards
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

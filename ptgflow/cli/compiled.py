@@ -22,8 +22,8 @@ from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
     from ptgflow.contracts import ModelCard
-    from ptgflow.engine.model import LoadedModel
-    from ptgflow.engine.progress import Progress
+    from ptgflow.engine.models.model import LoadedModel
+    from ptgflow.engine.models.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

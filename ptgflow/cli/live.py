@@ -14,7 +14,7 @@ from ptgflow.executors.result import Result
 
 
 class Downloads:
-    """Shows what the engine says while a model is fetched and loaded (`ptgflow.engine.progress`)."""
+    """Shows what the engine says while a model is fetched and loaded (`ptgflow.engine.models.progress`)."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -37,7 +37,7 @@ class Downloads:
         self._progress.stop()
 
     def __call__(self, text: str, done: int | None = None, total: int | None = None, /) -> None:
-        """Show a step; see `ptgflow.engine.progress.Progress`."""
+        """Show a step; see `ptgflow.engine.models.progress.Progress`."""
         if text not in self._tasks:
             for task in self._tasks.values():
                 self._progress.update(task, visible=False)

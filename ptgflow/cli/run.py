@@ -17,7 +17,7 @@ from ptgflow.cli.results import LineFile, ResultFile
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.methods import NOT_IMPLEMENTED
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.request import Ask

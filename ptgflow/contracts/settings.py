@@ -1,6 +1,6 @@
 """How to generate: the options of a run that every stage shares."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Sampling(BaseModel):
@@ -26,4 +26,11 @@ class Generation(BaseModel):
     sampling: Sampling = Sampling()
     max_tokens: int = Field(default=512, ge=1, description="most tokens of the whole answer")
     stop: tuple[str, ...] = Field(default=(), description="strings that end the text; not part of it")
+    @field_validator("stop")
+    @classmethod
+    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(value):
+            raise ValueError("a stop string has at least one character")
+        return value
+
     chat: bool = Field(default=True, description="use the model's chat template")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import DECODE_LIMIT, EMPTY_PROMPT, PROMPT_TOO_LONG
 from ptgflow.engine.forward import ModelPass
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.engine.row import Row
 from ptgflow.engine.verify import judge

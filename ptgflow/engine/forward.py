@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.attention_masks import AttentionPattern
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.slots import SlotCache
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import final
 
 from ptgflow.contracts.kinds import FinishReason, Verdict
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.engine.text_stream import cut_tokens, settled_length, stop_at
 from ptgflow.engine.verify import Block

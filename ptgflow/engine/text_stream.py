@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
 
 REPLACEMENT: Final = "\ufffd"
 """What a decoder writes for bytes that are not, or not yet, a character."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ptgflow.contracts import Draft, Text, Verified
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.text_stream import cut_tokens
 from ptgflow.stages.decompose.sentences import crop_to_sentence
 

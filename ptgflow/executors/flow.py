@@ -14,7 +14,7 @@ from ptgflow.contracts import Branches, Paradigm, Prompt, Segment, Shape, Text
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.methods import BROKEN_CONTRACT
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.errors import InternalError, PtgError, RunError
 from ptgflow.executors.crop import whole_sentences

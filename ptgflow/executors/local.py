@@ -15,8 +15,8 @@ from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.kinds import TOKENIZER_MISMATCH
 from ptgflow.diagnostics.codes.methods import MISSING_CAPABILITY, MISSING_EXTRA, NOT_IMPLEMENTED
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.model import LoadedModel, load_model
-from ptgflow.engine.progress import Progress
+from ptgflow.engine.models.model import LoadedModel, load_model
+from ptgflow.engine.models.progress import Progress
 from ptgflow.errors import InternalError, PtgError, RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.flow import BoundStage, Track, run_flow

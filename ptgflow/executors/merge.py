@@ -5,7 +5,7 @@ from typing import Any
 
 from ptgflow.contracts import NO_GUARANTEE, Branches, Draft, Guarantee, Level, Prompt, Segment, Text, Verified
 from ptgflow.contracts.kinds import FinishReason, Verdict
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
 
 
 def merged(

@@ -11,7 +11,7 @@ import torch
 from ptgflow.compiler.guarantee import guarantee_of
 from ptgflow.compiler.program import Program
 from ptgflow.contracts import Guarantee, Segment, Text
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
 from ptgflow.errors import PtgError
 from ptgflow.executors.flow import Track
 from ptgflow.executors.request import Job
@@ -89,7 +89,8 @@ def _segments(track: Track, whole: Text) -> tuple[SegmentRecord, ...]:
 def _metrics(job: Job, program: Program, running: Running, new_tokens: int) -> Metrics:
     track, wall_s = running.track, time.perf_counter() - running.started
     records = [*track.records, *(record for child in track.children for record in child.records)]
-    verify_rounds = sum(record.verify_rounds for record in records if record.proposed)
+    # A draft may be proposed in the pass over the prompt already, so all passes of a drafting stage count.
+    drafting = sum(record.rounds for record in records if record.proposed)
     accepted = sum(record.accepted for record in records)
     return Metrics(
         wall_s=wall_s,
@@ -101,7 +102,7 @@ def _metrics(job: Job, program: Program, running: Running, new_tokens: int) -> M
         steps_per_token=track.critical_rounds / new_tokens if new_tokens else None,
         tokens_per_s=new_tokens / wall_s if new_tokens else None,
         model_passes={name: len(passes) for name, passes in running.passes.items()},
-        acceptance_length=1 + accepted / verify_rounds if verify_rounds else None,
+        acceptance_length=1 + accepted / drafting if drafting else None,
         peak_memory_mb=peak_memory_mb(),
         stages=tuple(_summed(node.slot, records) for node in program.nodes if node.spec is not None),
     )

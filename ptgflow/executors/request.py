@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ptgflow.contracts import Message, Prompt, Segment, Text
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, PROMPT_TOO_LONG, WRONG_INPUT_KIND
-from ptgflow.engine.model import LoadedModel
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
 OPTIONS: dict[type[Segment], str] = {Prompt: "prompt=", Text: "text="}

@@ -54,7 +54,7 @@ class Metrics:
     tokens_per_s: float | None
     model_passes: dict[str, int]
     acceptance_length: float | None
-    """Mean tokens that a verification pass adds, the target's own token included; None when nothing was verified."""
+    """Mean tokens that a pass of a drafting stage adds, the target's own included; None when nothing was drafted."""
     peak_memory_mb: float
     """Of the process (on a GPU, of the device's allocator)."""
     stages: tuple[StageRecord, ...]

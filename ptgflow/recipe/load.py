@@ -156,6 +156,7 @@ def _report_field(
         report.add(codes.UNKNOWN_KEY(at, owner=where, name=path[-1], hint=text))
         return
     shown = None if kind == "missing" else value
+    message = message.removeprefix("Value error, ")
     reason = "it must be given" if kind == "missing" else message[:1].lower() + message[1:]
     default = owner.model_fields[path[-1]].default if owner and path[-1] in owner.model_fields else None
     text = f"write  {name}={default}  , its default" if default is not None else f"write  {name}=VALUE"

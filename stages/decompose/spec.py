@@ -1,8 +1,8 @@
 """Decompose: the table of ways to split."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ptgflow.contracts import Capability, Contract, MethodSpec, Paradigm, Prompt, Shape, StageOptions, Text
 
@@ -15,6 +15,14 @@ class SkeletonOptions(StageOptions):
 
     max_points: int = Field(default=6, ge=2, le=32, description="most points; later ones are dropped")
     min_points: int = Field(default=2, ge=1, le=32, description="fewer points take the plain path")
+    @field_validator("min_points")
+    @classmethod
+    def _not_above_the_most(cls, value: int, info: Any) -> int:
+        most = info.data.get("max_points", 32)
+        if value > most:
+            raise ValueError(f"it is above max_points, {most}")
+        return value
+
     plan_tokens: int = Field(default=96, ge=8, le=2048, description="most tokens of the skeleton")
     router: Literal["rules", "model"] | None = Field(
         default="rules", description="who decides whether a request is fit for splitting; null: always split"

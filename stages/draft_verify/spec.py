@@ -1,8 +1,8 @@
 """Draft-and-Verify: the table of drafters."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ptgflow.contracts import Capability, Contract, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
 
@@ -35,6 +35,14 @@ class NgramOptions(VerifyOptions):
 
     min_ngram: int = Field(default=2, ge=1, le=16, description="shortest suffix that is looked up")
     max_ngram: int = Field(default=5, ge=1, le=16, description="longest suffix that is looked up, tried first")
+
+    @field_validator("max_ngram")
+    @classmethod
+    def _not_below_the_shortest(cls, value: int, info: Any) -> int:
+        shortest = info.data.get("min_ngram", 1)
+        if value < shortest:
+            raise ValueError(f"it is below min_ngram, {shortest}")
+        return value
 
 
 class ModelDraftOptions(VerifyOptions):

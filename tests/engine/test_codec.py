@@ -7,9 +7,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ptgflow.contracts import Message
-from ptgflow.engine.codec import Codec
-from ptgflow.engine.fingerprint import tokenizer_fingerprint
-from ptgflow.engine.tiny import tiny_tokenizer
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.fingerprint import tokenizer_fingerprint
+from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.errors import RunError
 
 BOS, EOS, USER, ASSISTANT = range(4)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest
 
 CONTEXT = 96

@@ -7,7 +7,7 @@ import torch
 
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.errors import RunError
 

@@ -14,7 +14,7 @@ import yaml
 import ptgflow.recipes
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.stages.draft_verify.lookup import NgramDrafter
 

@@ -17,9 +17,9 @@ from transformers import PreTrainedModel
 
 from ptgflow.contracts import ModelCard
 from ptgflow.engine import convert
-from ptgflow.engine.digest import file_digest
-from ptgflow.engine.model import LoadedModel, load_model
-from ptgflow.engine.tiny import tiny_network, tiny_tokenizer
+from ptgflow.engine.models.digest import file_digest
+from ptgflow.engine.models.model import LoadedModel, load_model
+from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
 from ptgflow.errors import RunError
 
 
@@ -222,7 +222,7 @@ def test_a_write_that_fails_halfway_leaves_nothing(file: Path, cache: Path) -> N
 CONVERT = """
 import sys
 from ptgflow.contracts import ModelCard
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 told = []
 print("ready", flush=True)
 sys.stdin.readline()

@@ -9,8 +9,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from ptgflow.contracts import ModelCard
 from ptgflow.engine import hub
-from ptgflow.engine.progress import silent
-from ptgflow.engine.sources import resolve
+from ptgflow.engine.models.progress import silent
+from ptgflow.engine.models.sources import resolve
 from ptgflow.errors import RunError
 
 

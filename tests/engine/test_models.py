@@ -11,8 +11,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ptgflow.contracts import Capability, ModelCard
-from ptgflow.engine.model import CAUSAL_DECODER, LoadedModel, load_model
-from ptgflow.engine.tiny import tiny_tokenizer
+from ptgflow.engine.models.model import CAUSAL_DECODER, LoadedModel, load_model
+from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.errors import RunError
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "model"

@@ -27,7 +27,7 @@ from transformers import (
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.attention_masks import AttentionPattern
 from ptgflow.engine.forward import ModelPass
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 from ptgflow.engine.slots import SlotCache
 from ptgflow.errors import RunError
 

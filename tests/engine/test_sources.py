@@ -11,9 +11,9 @@ import pytest
 
 from ptgflow.contracts import ModelCard
 from ptgflow.engine import wheel
-from ptgflow.engine.cache_dir import cache_folder
-from ptgflow.engine.progress import silent
-from ptgflow.engine.sources import Tiny, resolve
+from ptgflow.engine.models.cache_dir import cache_folder
+from ptgflow.engine.models.progress import silent
+from ptgflow.engine.models.sources import Tiny, resolve
 from ptgflow.errors import RunError
 
 MEMBER = "some_model/weights.gguf"

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptgflow.engine.codec import Codec
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.engine.text_stream import cut_tokens, settled_length, stop_at
-from ptgflow.engine.tiny import tiny_tokenizer
 
 CODEC = Codec(tiny_tokenizer(), model="tiny")
 BYTES = [index for index in range(CODEC.vocab_size) if index >= 4]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine.codec import Codec
-from ptgflow.engine.model import LoadedModel, load_model
-from ptgflow.engine.tiny import CONTEXT_LENGTH, SPECIAL_TOKENS, tiny_network, tiny_tokenizer
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.model import LoadedModel, load_model
+from ptgflow.engine.models.tiny import CONTEXT_LENGTH, SPECIAL_TOKENS, tiny_network, tiny_tokenizer
 
 WEIGHTS = "0d6da18aef3ebc74daa052108a2911da970d469175a3e7abe4c63d5c96248b06"
 

@@ -5,7 +5,7 @@ import pytest
 
 from ptgflow.contracts import Branches, Message, ModelCard, Prompt, Segment, Text
 from ptgflow.contracts.settings import Generation, Sampling
-from ptgflow.engine.model import LoadedModel, load_model
+from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.stages.base import StageContext, Work
 from ptgflow.stages.decompose.passages import Passages

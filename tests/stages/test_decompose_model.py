@@ -9,7 +9,7 @@ import ptgflow.recipes
 from ptgflow.contracts import Branches, ModelCard, Segment
 from ptgflow.contracts.settings import Generation
 from ptgflow.engine.decode import DecodeLoop, RowId
-from ptgflow.engine.model import LoadedModel, load_model
+from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.decompose.skeleton import Skeleton

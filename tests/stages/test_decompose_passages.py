@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ptgflow.contracts import Draft, Prompt, Segment, Text, Verified
 from ptgflow.contracts.kinds import Verdict
-from ptgflow.engine.codec import Codec
-from ptgflow.engine.tiny import tiny_tokenizer
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.stages.decompose.cuts import passage_bounds, token_offsets
 from ptgflow.stages.decompose.passages import split_text
 

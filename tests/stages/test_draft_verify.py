@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ptgflow.contracts import Draft, Guarantee, ModelCard, Prompt, StageOptions
 from ptgflow.contracts.settings import Generation, Sampling
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.model import load_model
+from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.autoregressive import Autoregressive

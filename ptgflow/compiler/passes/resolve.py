@@ -79,6 +79,7 @@ def _options(node: Node, spec: MethodSpec, context: Context) -> StageOptions | N
 
 def _report_option(node: Node, spec: MethodSpec, name: str, kind: str, message: str, context: Context) -> None:
     at = context.source.locate(f"stages.{node.slot}.{name}")
+    message = message.removeprefix("Value error, ")
     fields = spec.options.model_fields
     if kind == "extra_forbidden":
         context.report.add(

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ptgflow.contracts.kinds import Message, Prompt
 from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, NO_CHAT_TEMPLATE, UNSUPPORTED_MODEL
-from ptgflow.engine.fingerprint import tokenizer_fingerprint
+from ptgflow.engine.models.fingerprint import tokenizer_fingerprint
 from ptgflow.errors import RunError
 
 _NO_LIMIT: Final = 1 << 40

@@ -8,8 +8,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import SOURCE_NOT_FOUND, UNSAFE_WEIGHTS
-from ptgflow.engine.progress import Progress
-from ptgflow.engine.quiet import quiet
+from ptgflow.engine.models.progress import Progress
+from ptgflow.engine.models.quiet import quiet
 from ptgflow.errors import RunError
 
 _FILES: Final = ("*.json", "*.safetensors", "tokenizer*", "merges.txt", "*.jinja")

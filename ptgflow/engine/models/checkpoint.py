@@ -17,7 +17,7 @@ from transformers import (
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import REMOTE_CODE, SOURCE_NOT_FOUND, UNSAFE_WEIGHTS, UNSUPPORTED_MODEL
-from ptgflow.engine.quiet import quiet
+from ptgflow.engine.models.quiet import quiet
 from ptgflow.errors import RunError
 
 FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"})

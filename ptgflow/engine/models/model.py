@@ -8,11 +8,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import Capability, ModelCard
 from ptgflow.diagnostics.codes.runtime import CARD_CONTRADICTED, UNSUPPORTED_MODEL
-from ptgflow.engine.checkpoint import load_checkpoint
-from ptgflow.engine.codec import Codec
-from ptgflow.engine.progress import Progress, silent
-from ptgflow.engine.sources import Tiny, resolve
-from ptgflow.engine.tiny import tiny_network, tiny_tokenizer
+from ptgflow.engine.models.checkpoint import load_checkpoint
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.progress import Progress, silent
+from ptgflow.engine.models.sources import Tiny, resolve
+from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
 from ptgflow.errors import RunError
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -21,7 +21,7 @@ from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorPr
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
-from ptgflow.engine.progress import Progress
+from ptgflow.engine.models.progress import Progress
 from ptgflow.errors import RunError
 
 GGUF_FAMILIES: Final = frozenset({"llama", "qwen2", "qwen3", "gemma2", "gemma3"})

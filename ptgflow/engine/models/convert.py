@@ -5,11 +5,11 @@ from typing import Final
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import SOURCE_NOT_FOUND
-from ptgflow.engine.cache_dir import cached_folder
-from ptgflow.engine.digest import check_digest, file_digest
-from ptgflow.engine.gguf_file import GGUFError, read_gguf
-from ptgflow.engine.progress import Progress
-from ptgflow.engine.quiet import quiet
+from ptgflow.engine.models.cache_dir import cached_folder
+from ptgflow.engine.models.digest import check_digest, file_digest
+from ptgflow.engine.models.gguf_file import GGUFError, read_gguf
+from ptgflow.engine.models.progress import Progress
+from ptgflow.engine.models.quiet import quiet
 from ptgflow.errors import RunError
 
 CONVERTER: Final = 1

@@ -6,10 +6,10 @@ from typing import Final, final
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import SOURCE_NOT_FOUND
-from ptgflow.engine.convert import converted
-from ptgflow.engine.hub import hub_folder
-from ptgflow.engine.progress import Progress
-from ptgflow.engine.wheel import WHEEL_PREFIX, wheel_member
+from ptgflow.engine.models.convert import converted
+from ptgflow.engine.models.hub import hub_folder
+from ptgflow.engine.models.progress import Progress
+from ptgflow.engine.models.wheel import WHEEL_PREFIX, wheel_member
 from ptgflow.errors import RunError
 
 _HUB_ID: Final = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w][\w./-]*))?")

@@ -12,9 +12,9 @@ from typing import Final
 
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import SOURCE_NOT_FOUND
-from ptgflow.engine.cache_dir import cached_folder
-from ptgflow.engine.digest import check_digest, file_digest
-from ptgflow.engine.progress import Progress
+from ptgflow.engine.models.cache_dir import cached_folder
+from ptgflow.engine.models.digest import check_digest, file_digest
+from ptgflow.engine.models.progress import Progress
 from ptgflow.errors import RunError
 
 WHEEL_PREFIX: Final = "wheel:"
