@@ -117,11 +117,10 @@ def test_stage_failed() -> None:
 
 @pytest.mark.usefixtures("made")
 def test_broken_contract() -> None:
-    """One request is answered with the error; it is not passed on as if it had been verified."""
-    result = plan(f"{MODULE}:Lying").run("Explain tides.")
-    assert not result.ok
-    assert result.error_code == "PTG902"
-    assert "promised Prompt or Draft -> Verified and left Text" in str(result.error)
+    """What ptgflow or a method got wrong is not passed on as if it had been verified, nor hidden in a record."""
+    with pytest.raises(InternalError, match="promised Prompt or Draft -> Verified and left Text") as caught:
+        plan(f"{MODULE}:Lying").run("Explain tides.")
+    assert caught.value.codes == ("PTG902",)
 
 
 def test_out_of_memory() -> None:

@@ -16,7 +16,7 @@ import transformers
 from transformers import PreTrainedModel
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine import convert
+from ptgflow.engine.models import convert
 from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine import hub
+from ptgflow.engine.models import hub
 from ptgflow.engine.models.progress import silent
 from ptgflow.engine.models.sources import resolve
 from ptgflow.errors import RunError

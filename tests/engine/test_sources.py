@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine import wheel
+from ptgflow.engine.models import wheel
 from ptgflow.engine.models.cache_dir import cache_folder
 from ptgflow.engine.models.progress import silent
 from ptgflow.engine.models.sources import Tiny, resolve

@@ -104,7 +104,7 @@ PUBLIC = {
     "Branches", "Canvas", "Capability", "Contract", "Decompose", "Diagnostic", "Draft", "DraftVerify", "Edit", "Flow",
     "Guarantee", "InternalError", "MTP", "Masked", "Merge", "Message", "MethodSpec", "ModelCard", "OneShot", "Paradigm",
     "Pipeline", "Plan", "Prompt", "PtgError", "RecipeError", "RunError", "Severity", "StageOptions", "Text", "Verified",
-    "compile", "load_recipe", "__version__",
+    "compile", "load_recipe", "__version__", "Event", "Result",
 }  # fmt: skip
 
 
