@@ -26,6 +26,7 @@ class Generation(BaseModel):
     sampling: Sampling = Sampling()
     max_tokens: int = Field(default=512, ge=1, description="most tokens of the whole answer")
     stop: tuple[str, ...] = Field(default=(), description="strings that end the text; not part of it")
+
     @field_validator("stop")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:

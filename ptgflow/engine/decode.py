@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ptgflow.diagnostics.codes.runtime import DECODE_LIMIT, EMPTY_PROMPT, PROMPT_TOO_LONG
+from ptgflow.diagnostics.codes.runtime import DECODE_LIMIT
 from ptgflow.engine.forward import ModelPass
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded, DecodeRequest
@@ -74,15 +74,10 @@ class DecodeLoop:
         Raises:
             RunError: EMPTY_PROMPT or PROMPT_TOO_LONG.
         """
-        tokens, limit = len(request.prompt_ids), self._model.context_length
-        if not tokens:
-            raise RunError([EMPTY_PROMPT(what="prompt")])
-        if tokens >= limit:
-            excess = tokens - limit + 1
-            raise RunError([PROMPT_TOO_LONG(tokens=tokens, model=self._model.name, limit=limit, excess=excess)])
+        self._model.check_prompt(len(request.prompt_ids))
         row_id = RowId(self._next)
         self._next += 1
-        self._rows[row_id] = Row(request, self._model.codec, limit)
+        self._rows[row_id] = Row(request, self._model.codec, self._model.context_length)
         self._waiting.append(row_id)
         return row_id
 

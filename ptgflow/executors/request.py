@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ptgflow.contracts import Message, Prompt, Segment, Text
 from ptgflow.contracts.settings import Generation
-from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, PROMPT_TOO_LONG, WRONG_INPUT_KIND
+from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, WRONG_INPUT_KIND
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
@@ -75,11 +75,7 @@ def encode(
     if ask.text is not None:
         return _text(ask.text, model)
     prompt = model.codec.prompt(ask.messages or (), text=ask.prompt or "", chat=generation.chat)
-    if len(prompt.token_ids) >= model.context_length:
-        excess = len(prompt.token_ids) - model.context_length + 1
-        raise RunError(
-            [PROMPT_TOO_LONG(tokens=len(prompt.token_ids), model=model.name, limit=model.context_length, excess=excess)]
-        )
+    model.check_prompt(len(prompt.token_ids))
     return prompt
 
 

@@ -7,7 +7,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import Capability, ModelCard
-from ptgflow.diagnostics.codes.runtime import CARD_CONTRADICTED, UNSUPPORTED_MODEL
+from ptgflow.diagnostics.codes.runtime import (
+    CARD_CONTRADICTED,
+    EMPTY_PROMPT,
+    PROMPT_TOO_LONG,
+    UNSUPPORTED_MODEL,
+)
 from ptgflow.engine.models.checkpoint import load_checkpoint
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.progress import Progress, silent
@@ -55,6 +60,19 @@ class LoadedModel:
         config = self.network.config.to_dict()
         head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
         return int(2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head_dim * 4)
+
+    def check_prompt(self, tokens: int) -> None:
+        """Whether a prompt of so many tokens leaves room for a new one.
+
+        Raises:
+            RunError: EMPTY_PROMPT or PROMPT_TOO_LONG.
+        """
+        if not tokens:
+            raise RunError([EMPTY_PROMPT(what="prompt")])
+        if tokens >= self.context_length:
+            excess = tokens - self.context_length + 1
+            finding = PROMPT_TOO_LONG(tokens=tokens, model=self.name, limit=self.context_length, excess=excess)
+            raise RunError([finding])
 
 
 def load_model(card: ModelCard, *, attention: str = "auto", progress: Progress | None = None) -> LoadedModel:
