@@ -39,21 +39,32 @@ def parse_arguments(command: str, argv: Sequence[str], *, summary: str, example:
         epilog=f"example: {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = "CODE" if command == "explain" else "key=value"
-    parser.add_argument("overrides", nargs="*", metavar=what, help=_OVERRIDES.get(command, "Hydra overrides"))
-    parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of values: seed=1,2,3")
-    parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="a folder with groups of your own")
-    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the composed configuration")
+    what = {"explain": "CODE", "stages": "PARADIGM"}.get(command, "key=value")
+    parser.add_argument("overrides", nargs="*", metavar=what, help=_OVERRIDES.get(command, "none"))
+    if command in _FOLDERS:
+        parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="a folder with groups of your own")
+    if command in _JOBS:
+        parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of values: seed=1,2,3")
+        parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the composed configuration")
+    parser.set_defaults(config_dir=None, multirun=False, cfg=None)
     try:
         found = parser.parse_intermixed_args(list(argv))
     except SystemExit:
         return None
     if found.config_dir is not None and not found.config_dir.is_dir():
         raise UsageError(f"--config-dir {str(found.config_dir)!r} is no folder\n   help: give an existing folder")
+    if found.overrides and command not in _OVERRIDES:
+        raise UsageError(f"{command} takes no {found.overrides[0]!r}\n   help: write  ptgflow {command}")
     return Arguments(
         overrides=tuple(found.overrides), multirun=found.multirun, config_dir=found.config_dir, cfg=found.cfg
     )
 
+
+_JOBS = ("run", "check", "plan")
+"""Commands that compile a recipe."""
+
+_FOLDERS = (*_JOBS, "recipes", "models")
+"""Commands that read groups of configuration."""
 
 _OVERRIDES = {
     "run": "recipe=NAME or FILE.yaml; one of prompt= text= canvas= messages= input=; output=FILE.jsonl; any option",
@@ -61,4 +72,5 @@ _OVERRIDES = {
     "plan": "recipe=NAME or FILE.yaml, and any option; format=text, json, mermaid or svg",
     "matrix": "format=text or json",
     "explain": "the code of a diagnostic, for example PTG101",
+    "stages": "paradigms, for example mtp; none for all",
 }

@@ -2,7 +2,7 @@
 
 from ptgflow.cli.arguments import Arguments
 from ptgflow.cli.compiled import Compiled, compiled, jobs, print_config
-from ptgflow.cli.output import print_json, say, show
+from ptgflow.cli.output import only, print_json, say, show
 
 
 def main(arguments: Arguments) -> int:
@@ -14,6 +14,8 @@ def main(arguments: Arguments) -> int:
 
 
 def _check(job: Compiled) -> bool:
+    if job.loaded is not None:
+        only(job.loaded.spec.format, "text", "json")
     if job.loaded is not None and job.loaded.spec.format == "json":
         print_json(
             {

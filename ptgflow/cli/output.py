@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 
+from ptgflow.cli.arguments import UsageError
 from ptgflow.diagnostics import Diagnostic, Severity
 
 _COLOURS = {Severity.ERROR: "\033[1;31m", Severity.WARNING: "\033[1;33m", Severity.NOTE: "\033[1;36m"}
@@ -32,6 +33,17 @@ def _coloured(one: Diagnostic) -> str:
 def print_json(data: object) -> None:
     """Data to stdout."""
     print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def only(given: str, *allowed: str) -> None:
+    """Refuse a `format` that a command does not have.
+
+    Raises:
+        UsageError: with those that it has.
+    """
+    if given not in allowed:
+        choices = "  or  ".join(f"format={name}" for name in allowed)
+        raise UsageError(f"there is no format={given} here\n   help: write  {choices}")
 
 
 def table(rows: Iterable[tuple[str, ...]], *, indent: int = 2) -> str:

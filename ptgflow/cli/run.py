@@ -12,7 +12,7 @@ from ptgflow.cli.arguments import Arguments
 from ptgflow.cli.compiled import Compiled, compiled, jobs, plan_of, print_config
 from ptgflow.cli.inputs import Inputs, read_inputs, unfinished
 from ptgflow.cli.live import Downloads, Watch, report, terminal
-from ptgflow.cli.output import say, show
+from ptgflow.cli.output import only, say, show
 from ptgflow.cli.results import LineFile, ResultFile
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics import Severity
@@ -22,6 +22,7 @@ from ptgflow.errors import RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
+from ptgflow.recipe.schema import RecipeSpec
 
 
 def main(arguments: Arguments) -> int:
@@ -45,6 +46,7 @@ def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int
     assert job.loaded is not None, "a program was loaded from something"
     spec, console = job.loaded.spec, terminal()
     # Everything that can be known to be wrong is told before a model is fetched.
+    only(spec.format, "text", "json")
     missing = [one for one in job.report if one.rule is NOT_IMPLEMENTED]
     if missing:
         raise RecipeError([replace(one, severity=Severity.ERROR) for one in missing])
@@ -61,8 +63,7 @@ def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int
         if not asks:
             return 2 if inputs.problems else 0
         plan = _loaded(job, console, models)
-        with_report = spec.report == "always" or (spec.report == "auto" and console is not None)
-        failures = _answer(plan, asks, inputs, output=output, trace=trace, console=console, with_report=with_report)
+        failures = _answer(plan, asks, inputs, spec, output=output, trace=trace, console=console)
     return 2 if failures or inputs.problems else 0
 
 
@@ -78,11 +79,11 @@ def _answer(
     plan: Plan,
     asks: list[Ask],
     inputs: Inputs,
+    spec: RecipeSpec,
     *,
     output: ResultFile | None,
     trace: LineFile | None,
     console: Console | None,
-    with_report: bool,
 ) -> int:
     """Run all requests; how many failed. An interruption keeps what is finished."""
     results: list[Result] = []
@@ -104,7 +105,7 @@ def _answer(
         raise
     if not inputs.many:
         for result in results:
-            _single(result, with_report=with_report)
+            _single(result, spec, console)
     return sum(not result.ok for result in results)
 
 
@@ -115,12 +116,12 @@ def _keep(event: Event, trace: LineFile | None, watch: Watch | None) -> None:
         watch.see(event)
 
 
-def _single(result: Result, *, with_report: bool) -> None:
+def _single(result: Result, spec: RecipeSpec, console: Console | None) -> None:
     if not result.ok:
         say(result.error_report)
         return
-    print(result.text, flush=True)
-    if with_report:
+    print(json.dumps(result.record(), ensure_ascii=False) if spec.format == "json" else result.text, flush=True)
+    if spec.report == "always" or (spec.report == "auto" and console is not None):
         say(f"\n{report(result)}")
 
 

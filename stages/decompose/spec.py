@@ -15,6 +15,7 @@ class SkeletonOptions(StageOptions):
 
     max_points: int = Field(default=6, ge=2, le=32, description="most points; later ones are dropped")
     min_points: int = Field(default=2, ge=1, le=32, description="fewer points take the plain path")
+
     @field_validator("min_points")
     @classmethod
     def _not_above_the_most(cls, value: int, info: Any) -> int:

@@ -1,6 +1,5 @@
 """The command line as a person uses it: what goes where, exit codes, and what bad input gives."""
 
-import argparse
 import errno
 import json
 import os
@@ -116,6 +115,10 @@ def test_a_text_to_refine(capfd, here):
         (["cheque"], ["'cheque'", "ptgflow check"]),
         (["explain", "PTG999"], ["PTG999", "there is no diagnostic"]),
         (["matrix", "format=xml"], ["format=xml"]),
+        (["models", "tiny"], ["models takes no 'tiny'"]),
+        (["matrix", "-m"], ["-m"]),
+        (["run", "recipe=ar", *TINY, "prompt=a", "format=svg"], ["format=svg", "format=json"]),
+        (["check", "recipe=ar", *TINY, "format=mermaid"], ["format=mermaid", "format=json"]),
     ],
     ids=lambda value: " ".join(value)[:60],
 )
@@ -395,10 +398,20 @@ def test_help_shows_every_command_with_an_example(capfd):
 
 
 def test_the_flags_are_these(capfd):
-    """Everything else is an override."""
-    _, out, _ = call(capfd, "run", "--help")
-    assert set(re.findall(r"--[a-z-]+", out)) == {"--help", "--multirun", "--config-dir", "--cfg"}
-    assert isinstance(argparse.ArgumentParser(), argparse.ArgumentParser)
+    """Everything else is an override, and no command takes a flag that means nothing to it."""
+    flags = {name: set(re.findall(r"--[a-z-]+", call(capfd, name, "--help")[1])) for name in COMMANDS}
+    jobs = {"--help", "--multirun", "--config-dir", "--cfg"}
+    assert flags == {
+        **dict.fromkeys(("run", "check", "plan"), jobs),
+        **{name: {"--help", "--config-dir"} for name in ("recipes", "models")},
+        **{name: {"--help"} for name in ("matrix", "explain", "stages")},
+    }
+
+
+def test_a_record_on_stdout(capfd):
+    code, out, _ = call(capfd, "run", "recipe=ar", *TINY, "prompt=Hello.", "format=json")
+    assert code == 0
+    assert json.loads(out)["prompt"] == "Hello."
 
 
 def test_an_output_of_the_same_request_is_not_repeated(capfd):
