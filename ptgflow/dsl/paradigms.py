@@ -1,40 +1,10 @@
-"""The six paradigms and Merge, as a person writes them in Python."""
+"""The paradigms that turn one segment into one, as a person writes them in Python."""
 
-from typing import Any, TypeVar, final, overload
+from typing import final
 
-from ptgflow.contracts.kinds import Branches, Canvas, Draft, Prompt, Segment, Text, Verified
+from ptgflow.contracts.kinds import Canvas, Draft, Prompt, Text, Verified
 from ptgflow.contracts.paradigms import PARADIGMS, Paradigm
-from ptgflow.dsl.pipeline import Flow, Option, Pipeline, Stage, frozen, then
-
-C_co = TypeVar("C_co", bound=Segment, covariant=True)
-C = TypeVar("C", bound=Segment)
-A = TypeVar("A")
-
-
-def _stage(paradigm: Paradigm, method: str, options: dict[str, Option]) -> Stage:
-    return Stage(paradigm, frozen({PARADIGMS[paradigm].axis: method, **options}))
-
-
-@final
-class Decompose(Flow):
-    """Split a prompt into sub-prompts, or a text into passages; the stages after it work on each segment.
-
-    Args:
-        method: `skeleton`, `schema` or `passages`.
-        options: the method's own; `ptgflow stages` lists them.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, method: str = PARADIGMS[Paradigm.DECOMPOSE].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.DECOMPOSE, method, options))
-
-    @overload
-    def __rshift__(self, other: Pipeline[Prompt, C]) -> Pipeline[Prompt, Branches[C]]: ...
-    @overload
-    def __rshift__(self, other: Pipeline[Text, C]) -> Pipeline[Text, Branches[C]]: ...
-    def __rshift__(self, other: Flow) -> Flow:
-        return then(self, other)
+from ptgflow.dsl.pipeline import Option, Pipeline, stage_of
 
 
 @final
@@ -44,7 +14,7 @@ class OneShot(Pipeline[Prompt, Text]):
     __slots__ = ()
 
     def __init__(self, decoder: str = PARADIGMS[Paradigm.ONESHOT].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.ONESHOT, decoder, options))
+        super().__init__(stage_of(Paradigm.ONESHOT, decoder, options))
 
 
 @final
@@ -54,7 +24,7 @@ class MTP(Pipeline[Prompt, Draft]):
     __slots__ = ()
 
     def __init__(self, heads: str = PARADIGMS[Paradigm.MTP].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.MTP, heads, options))
+        super().__init__(stage_of(Paradigm.MTP, heads, options))
 
 
 @final
@@ -64,7 +34,7 @@ class Masked(Pipeline[Prompt | Canvas | Verified, Draft]):
     __slots__ = ()
 
     def __init__(self, selector: str = PARADIGMS[Paradigm.MASKED].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.MASKED, selector, options))
+        super().__init__(stage_of(Paradigm.MASKED, selector, options))
 
 
 @final
@@ -74,7 +44,7 @@ class Edit(Pipeline[Text, Draft]):
     __slots__ = ()
 
     def __init__(self, editor: str = PARADIGMS[Paradigm.EDIT].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.EDIT, editor, options))
+        super().__init__(stage_of(Paradigm.EDIT, editor, options))
 
 
 @final
@@ -84,18 +54,4 @@ class DraftVerify(Pipeline[Prompt | Draft, Verified]):
     __slots__ = ()
 
     def __init__(self, drafter: str = PARADIGMS[Paradigm.DRAFT_VERIFY].default, **options: Option) -> None:
-        super().__init__(_stage(Paradigm.DRAFT_VERIFY, drafter, options))
-
-
-@final
-class Merge(Flow):
-    """Join the segments; implied at the end of a flow, written where a later stage must see the whole."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(Stage(Paradigm.MERGE))
-
-    def __rshift__(self, other: Pipeline[C, A]) -> Pipeline[Branches[C], A]:
-        joined: Pipeline[Any, Any] = then(self, other)
-        return joined
+        super().__init__(stage_of(Paradigm.DRAFT_VERIFY, drafter, options))

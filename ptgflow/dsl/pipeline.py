@@ -1,4 +1,4 @@
-"""Flows as values: a flat tuple of stages, joined by `>>` and typed for the editor.
+"""Flows as values: a flat tuple of stages, joined by `>>` and typed for the editor; and Decompose and Merge.
 
 `>>` only appends tuples, so it is associative and equality is structural. What a Decompose does to the stages after it
 (lifting) is worked out by the compiler, not here; the overloads below say it a second time, for pyright and mypy.
@@ -6,13 +6,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, final, overload
 
-from ptgflow.contracts.kinds import Branches, Segment, Text
+from ptgflow.contracts.kinds import Branches, Prompt, Segment, Text
 from ptgflow.contracts.paradigms import PARADIGMS, Paradigm
-
-if TYPE_CHECKING:
-    from ptgflow.dsl.paradigms import Decompose, Merge
 
 Option = str | int | float | bool | None | tuple["Option", ...]
 """What an option of a stage may be."""
@@ -132,3 +129,44 @@ def then(left: Flow, right: object) -> Pipeline[object, object]:
     if not isinstance(right, Flow):
         raise TypeError(f"a flow goes on with a stage such as Edit(), not with {right!r}")
     return Pipeline(*left.stages, *right.stages)
+
+
+def stage_of(paradigm: Paradigm, method: str, options: dict[str, Option]) -> Stage:
+    """A stage without a slot, its method under the name of its paradigm's axis."""
+    return Stage(paradigm, frozen({PARADIGMS[paradigm].axis: method, **options}))
+
+
+@final
+class Decompose(Flow):
+    """Split a prompt into sub-prompts, or a text into passages; the stages after it work on each segment.
+
+    Args:
+        method: `skeleton`, `schema` or `passages`.
+        options: the method's own; `ptgflow stages` lists them.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, method: str = PARADIGMS[Paradigm.DECOMPOSE].default, **options: Option) -> None:
+        super().__init__(stage_of(Paradigm.DECOMPOSE, method, options))
+
+    @overload
+    def __rshift__(self, other: Pipeline[Prompt, R]) -> Pipeline[Prompt, Branches[R]]: ...
+    @overload
+    def __rshift__(self, other: Pipeline[Text, R]) -> Pipeline[Text, Branches[R]]: ...
+    def __rshift__(self, other: Flow) -> Flow:
+        return then(self, other)
+
+
+@final
+class Merge(Flow):
+    """Join the segments; implied at the end of a flow, written where a later stage must see the whole."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Stage(Paradigm.MERGE))
+
+    def __rshift__(self, other: Pipeline[S, C]) -> Pipeline[Branches[S], C]:
+        joined: Pipeline[Any, Any] = then(self, other)
+        return joined
