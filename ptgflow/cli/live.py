@@ -6,7 +6,7 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from ptgflow.executors.events import Event
@@ -20,8 +20,7 @@ class Downloads:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[size]}"),
             console=console,
             transient=True,
         )
@@ -41,8 +40,10 @@ class Downloads:
         if text not in self._tasks:
             for task in self._tasks.values():
                 self._progress.update(task, visible=False)
-            self._tasks[text] = self._progress.add_task(text, total=total)
-        self._progress.update(self._tasks[text], completed=done or 0, total=total)
+            self._tasks[text] = self._progress.add_task(text, total=total, size="")
+        size = "" if done is None else f"{done / 1e6:.1f} MB"
+        whole = "" if done is None or total is None else f" of {total / 1e6:.1f} MB"
+        self._progress.update(self._tasks[text], completed=done or 0, total=total, size=size + whole)
 
 
 class Watch:
@@ -91,7 +92,7 @@ class Watch:
             room = max(self._width - len(mark) - len(title) - 8, 10)
             line = Text(f"{mark}", style="green")
             line.append(f"{title}  " if title else "", style="cyan")
-            line.append(words[-room:] or f"{self._at_work} ...", style="dim")
+            line.append(words[-room:] or (f"{self._at_work} ..." if self._at_work else ""), style="dim")
             line.no_wrap = True
             lines.append(line)
         return Group(*lines)

@@ -429,3 +429,21 @@ def test_a_result_file_says_what_it_holds(here):
     file.close()
     assert ResultFile(here / "o.jsonl", {"recipe": "ar"}).finished == {"1": "p"}
     assert len(lines("o.jsonl")) == 1, "a failure is removed when the run is continued"
+
+
+def test_a_download_shows_how_far_it_is(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    from ptgflow.cli.live import Downloads
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Downloads(console) as downloads:
+        downloads("loading tiny")
+        downloads("downloading a wheel", 46_400_000, 92_800_000)
+        downloads._progress.refresh()
+    shown = console.file.getvalue()
+    assert "downloading a wheel" in shown
+    assert "46.4 MB of 92.8 MB" in shown
+    assert "?" not in shown
