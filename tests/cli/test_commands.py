@@ -446,4 +446,4 @@ def test_a_download_shows_how_far_it_is(monkeypatch):
     shown = console.file.getvalue()
     assert "downloading a wheel" in shown
     assert "46.4 MB of 92.8 MB" in shown
-    assert "?" not in shown
+    assert "bytes" not in shown
