@@ -80,6 +80,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    broken = next((word for word in argv if not _is_text(word)), None)
+    if broken is not None:
+        raise UsageError(f"an argument is not UTF-8 text: {broken!a}\n   help: check the encoding of the terminal")
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(overview())
         return OK
@@ -97,6 +100,11 @@ def _dispatch(argv: Sequence[str]) -> int:
     code = handler(arguments)
     assert isinstance(code, int), "a command returns its exit code"
     return code
+
+
+def _is_text(word: str) -> bool:
+    """Whether bytes of an argument that are no UTF-8 were left in it as lone surrogates."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in word)
 
 
 def overview() -> str:

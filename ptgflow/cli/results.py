@@ -23,6 +23,8 @@ class LineFile:
             raise self._problem("write", "it is a folder")
         if not path.parent.is_dir():
             raise self._problem("write", f"the folder {str(path.parent)!r} does not exist")
+        if path.exists() and not path.is_file():
+            raise self._problem("write", "it is no regular file; without output= records of input= go to stdout")
         target = path if path.exists() else path.parent
         if not os.access(target, os.W_OK):
             raise self._problem("write", "no permission")

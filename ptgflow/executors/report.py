@@ -26,7 +26,8 @@ def failed(job: Job, program: Program, error: PtgError) -> Result:
         recipe=program.name,
         model=program.card.name,
         seed=job.generation.sampling.seed,
-        prompt=job.shown,
+        # What is no text (half of a surrogate pair) cannot be written to a file either.
+        prompt=job.shown.encode(errors="replace").decode(),
         error="; ".join(_first_line(str(finding)) for finding in error.findings),
         error_code=error.codes[0],
         error_report=str(error),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ptgflow.contracts import Message, Prompt, Segment, Text
 from ptgflow.contracts.settings import Generation
-from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, WRONG_INPUT_KIND
+from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, NOT_TEXT, WRONG_INPUT_KIND
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
@@ -54,7 +54,7 @@ def encode(
     """The input as a segment of the kind that the flow starts from.
 
     Raises:
-        RunError: WRONG_INPUT_KIND, EMPTY_PROMPT, PROMPT_TOO_LONG or NO_CHAT_TEMPLATE.
+        RunError: WRONG_INPUT_KIND, NOT_TEXT, EMPTY_PROMPT, PROMPT_TOO_LONG or NO_CHAT_TEMPLATE.
     """
     names = [kind.__name__ for kind in starts]
     if ask.kind not in names:
@@ -72,6 +72,12 @@ def encode(
                 )
             ]
         )
+    try:
+        ask.shown.encode()
+        "".join(turn.content for turn in ask.messages or ()).encode()
+    except UnicodeEncodeError as error:
+        reason = f"{error.object[error.start]!a} at character {error.start + 1} is half of a pair"
+        raise RunError([NOT_TEXT(reason=reason)]) from error
     if ask.text is not None:
         return _text(ask.text, model)
     prompt = model.codec.prompt(ask.messages or (), text=ask.prompt or "", chat=generation.chat)

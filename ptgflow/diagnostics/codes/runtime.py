@@ -117,6 +117,14 @@ NO_INPUT: Final = Rule(
     what="`run` was called without anything to work on, or with several inputs at once.",
     why="ptgflow does not guess which one was meant.",
 )
+NOT_TEXT: Final = Rule(
+    code="PTG617",
+    slug="not-unicode-text",
+    message="the request is not valid Unicode text: {reason}",
+    help="write the character itself, or both halves of its surrogate pair",
+    what="A request holds half of a surrogate pair, such as a lone `\\ud83d` in JSON.",
+    why="It stands for no character, so no tokenizer can read it.",
+)
 DECODE_LIMIT: Final = Rule(
     code="PTG615",
     slug="out-of-memory",
