@@ -129,6 +129,6 @@ def _one_of_many(result: Result, done: int, total: int, output: ResultFile | Non
     if output is None:
         print(json.dumps(result.record(), ensure_ascii=False), flush=True)
     if not result.ok:
-        say(f"{result.id}: error[{result.error_code}]: {result.error}")
+        say(result.error_report.replace("\n", f"\n  --> request {result.id!r}\n", 1))
     elif console is not None and result.metrics is not None:
         say(f"[{done}/{total}] {result.id}: {result.metrics.new_tokens} tokens, {result.metrics.wall_s:.1f} s")

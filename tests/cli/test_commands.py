@@ -197,7 +197,8 @@ def test_a_failed_request_is_tried_again(capfd, here):
     argv = ("run", "recipe=ar", *TINY, "input=in.jsonl", "output=o.jsonl")
     code, _, err = call(capfd, *argv)
     assert code == 2
-    assert "long: error[PTG602]" in err
+    assert "error[PTG602]" in err
+    assert "--> request 'long'" in err
     assert {record["id"]: record["error_code"] for record in lines("o.jsonl")} == {"long": "PTG602", "ok": None}
     assert call(capfd, *argv)[0] == 2
     assert sorted(record["id"] for record in lines("o.jsonl")) == ["long", "ok"]
