@@ -106,8 +106,8 @@ def test_a_broken_guarantee_offers_a_verifier_at_the_end() -> None:
         "  --> pipeline: guarantee\n"
         "   have: guarantee none\n"
         "   want: guarantee exact\n"
-        "   help: end the flow with a verifier (stages.check_last, draft_verify/ngram):  "
-        "flow: check >> repair >> check_last  , or  guarantee: none\n"
+        "   help: end the flow with a verifier (stages.check_2, draft_verify/ngram):  "
+        "flow: check >> repair >> check_2  , or  guarantee: none\n"
         "   more: ptgflow explain PTG105"
     ]
 

@@ -1,6 +1,7 @@
 """Laws of flows and of the compiler: what holds for every pipeline, legal or not."""
 
 import itertools
+import re
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ptgflow.api import compile as compile_flow
 from ptgflow.compiler.driver import compile_source
 from ptgflow.compiler.matrix import pair, table4, table5
+from ptgflow.compiler.passes.lower import slots_of
 from ptgflow.compiler.source import Source
 from ptgflow.contracts import PARADIGMS, SIX, Paradigm
 from ptgflow.diagnostics import Report
@@ -292,6 +294,23 @@ def test_the_matrix_agrees_with_the_compiler(left, right):
         ]
         accepted.append(any(not {"PTG101", "PTG103", "PTG303"} & {f.code for f in report} for report in found))
     assert any(accepted) is pair(left, right).composes
+
+
+@given(flows(1, 4), st.sampled_from(["exact", "distribution"]), st.sampled_from([0.0, 1.0]))
+def test_an_offered_flow_compiles(flow, guarantee, temperature):
+    """Whatever `help:` writes behind `flow:` is accepted as it stands, a new verifier declared where it names one."""
+    _, report = compiled(flow, guarantee=guarantee, temperature=temperature)
+    slots = dict(zip(slots_of(flow.stages), flow.stages, strict=True))
+    for finding in report.errors:
+        for offered in re.findall(r"flow: ([a-z_0-9]+(?: >> [a-z_0-9]+)*)(?=  ,| ;|$)", finding.help):
+            if finding.code in ("PTG201", "PTG303"):
+                continue  # These name a stage that only the writer can choose.
+            names = parse_flow(offered)
+            stages = [slots.get(name, Stage(Paradigm.DRAFT_VERIFY, (("drafter", "ngram"),))) for name in names]
+            _, again = compiled(Flow(*stages))
+            left = {one.code for one in again.errors} - {one.code for one in report.errors} - {"PTG401"}
+            assert not left, (str(flow), offered, [str(one) for one in again.errors])
+            assert finding.code not in {one.code for one in again.errors}, (str(flow), offered)
 
 
 def test_what_is_rejected_says_everything_at_once():

@@ -3,7 +3,7 @@
 Changes nothing: it only reports.
 """
 
-from ptgflow.compiler.fixes import repair
+from ptgflow.compiler.fixes import legal, repair
 from ptgflow.compiler.guarantee import guarantee_of
 from ptgflow.compiler.matrix import composes, pair
 from ptgflow.compiler.source import Context
@@ -11,6 +11,8 @@ from ptgflow.contracts import PARADIGMS, Paradigm
 from ptgflow.contracts.accelerators import ACCELERATORS, Fit
 from ptgflow.diagnostics.codes import kinds as codes
 from ptgflow.diagnostics.codes import methods as method_codes
+from ptgflow.dsl import Stage
+from ptgflow.dsl.text import render_flow
 from ptgflow.graph.ir import Graph, Node
 
 
@@ -76,8 +78,8 @@ def _check_accelerators(nodes: tuple[Node, ...], context: Context) -> None:
     for node in nodes:
         if node.paradigm is None or reuse.fit(PARADIGMS[node.paradigm]) is Fit.YES:
             continue
-        partial = reuse.fit(PARADIGMS[node.paradigm]) is Fit.PARTIAL
-        named = f" , and name an approximation:  stages.{node.slot}.cache=..." if partial else ""
+        has_caches = node.spec is not None and "cache" in node.spec.options.model_fields
+        named = f" , and name an approximation:  stages.{node.slot}.cache=..." if has_caches else ""
         context.report.add(
             method_codes.ACCELERATOR_REFUSED(
                 context.source.locate("accelerate.kv_reuse"),
@@ -116,10 +118,10 @@ def _guarantee_hint(graph: Graph, written: tuple[Node, ...], context: Context) -
     for temperature, setting in ((0.0, "temperature=0"), (1.0, "temperature=1")):
         if guarantee_of(graph, temperature).meets(source.guarantee):
             return f"write  {setting}  , or demand  guarantee: {guarantee_of(graph, source.temperature).level}"
-    check = next(name for name in ("check", "check_last", "last_check") if name not in {node.slot for node in written})
-    flow = f"{_flow(written)} >> {check}"
-    return f"end the flow with a verifier (stages.{check}, draft_verify/ngram):  flow: {flow}  , or  guarantee: none"
-
-
-def _flow(nodes: tuple[Node, ...]) -> str:
-    return " >> ".join(node.slot for node in nodes)
+    taken = {node.slot for node in written}
+    slot = next(name for name in ("check", *(f"check_{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+    verified = (*written, Node(slot=slot, stage=Stage(Paradigm.DRAFT_VERIFY, slot=slot)))
+    if not legal(verified, pairs=source.pairs):
+        return "demand  guarantee: none  : no verifier can follow these stages"
+    flow = render_flow(tuple(node.slot for node in verified))
+    return f"end the flow with a verifier (stages.{slot}, draft_verify/ngram):  flow: {flow}  , or  guarantee: none"
