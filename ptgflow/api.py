@@ -16,6 +16,7 @@ from ptgflow.contracts.settings import Generation, Sampling
 from ptgflow.diagnostics import Diagnostic, Report
 from ptgflow.diagnostics.codes import recipe as codes
 from ptgflow.diagnostics.suggest import hint
+from ptgflow.diagnostics.validation import reason_of
 from ptgflow.dsl import Flow
 from ptgflow.errors import RecipeError
 from ptgflow.planner.placement import Placement, place
@@ -205,6 +206,5 @@ def _generation(options: dict[str, Any], report: Report) -> Generation:
 
 
 def _invalid(problem: dict[str, Any]) -> Diagnostic:
-    name, message = ".".join(str(step) for step in problem["loc"]), str(problem["msg"])
-    reason = message[:1].lower() + message[1:]
+    name, reason = ".".join(str(step) for step in problem["loc"]), reason_of(str(problem["msg"]))
     return codes.INVALID_VALUE(name=name, value=problem["input"], reason=reason, hint=f"write  {name}=VALUE in range")

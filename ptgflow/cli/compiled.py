@@ -14,10 +14,8 @@ from ptgflow.compiler.driver import compile_source
 from ptgflow.compiler.program import Program
 from ptgflow.diagnostics import Report
 from ptgflow.recipe.cards import shipped_cards
-from ptgflow.recipe.compose import compose_config
-from ptgflow.recipe.load import Loaded, load
+from ptgflow.recipe.load import Loaded, composed, load
 from ptgflow.recipe.overrides import is_sweep, parse, sweep
-from ptgflow.recipe.recipe_file import find_recipe
 from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
@@ -96,10 +94,7 @@ def print_config(arguments: Arguments) -> bool:
     """Print what `--cfg` asks for; False when it cannot be composed."""
     for overrides in jobs(arguments):
         report = Report()
-        given = parse(overrides, report)
-        chosen = [one for one in given if one.key == "recipe"]
-        recipe = find_recipe(str(chosen[-1].parsed.value()), arguments.config_dir, report) if chosen else None
-        config = compose_config(recipe, given, arguments.config_dir, report)
+        config = composed(overrides, config_dir=arguments.config_dir, report=report).config
         if config is None or not report.ok:
             say("\n\n".join(str(one) for one in report))
             return False

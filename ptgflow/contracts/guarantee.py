@@ -9,10 +9,6 @@ Level = Literal["exact", "distribution", "none"]
 Scope = Literal["answer", "segment"]
 """Whether the promise is about the whole answer, or about each segment given its own prompt."""
 
-LEVELS: tuple[Level, ...] = ("none", "distribution", "exact")
-"""Weakest first. `exact` and `distribution` are claims about two modes of decoding (temperature 0 and above), so
-neither implies the other; the order is only that of a table."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantee:

@@ -113,7 +113,6 @@ class Canvas(Segment):
             raise ValueError(f"Canvas: positions {both} are frozen holes, so nothing could ever fill them")
 
 
-T = TypeVar("T", bound=Segment)
 T_co = TypeVar("T_co", bound=Segment, covariant=True)
 
 

@@ -31,10 +31,6 @@ class StageOptions(BaseModel):
         """Pairs of options that cannot go together, each as one sentence."""
         return ()
 
-    def cache_reuse(self) -> str | None:
-        """The named approximation by which keys and values are reused where exact reuse is impossible."""
-        return None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:

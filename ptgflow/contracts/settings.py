@@ -1,6 +1,18 @@
 """How to generate: the options of a run that every stage shares."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _not_empty(strings: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(strings):
+        raise ValueError("a stop string has at least one character")
+    return strings
+
+
+StopStrings = Annotated[tuple[str, ...], AfterValidator(_not_empty)]
+"""Strings that end a text. An empty one would end every text before it began."""
 
 
 class Sampling(BaseModel):
@@ -25,13 +37,6 @@ class Generation(BaseModel):
 
     sampling: Sampling = Sampling()
     max_tokens: int = Field(default=512, ge=1, description="most tokens of the whole answer")
-    stop: tuple[str, ...] = Field(default=(), description="strings that end the text; not part of it")
-
-    @field_validator("stop")
-    @classmethod
-    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(value):
-            raise ValueError("a stop string has at least one character")
-        return value
+    stop: StopStrings = Field(default=(), description="strings that end the text; not part of it")
 
     chat: bool = Field(default=True, description="use the model's chat template")

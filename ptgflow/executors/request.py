@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from ptgflow.contracts import Message, Prompt, Segment, Text
+from ptgflow.contracts import Message, Segment, Text
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, NOT_TEXT, WRONG_INPUT_KIND
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
-OPTIONS: dict[type[Segment], str] = {Prompt: "prompt=", Text: "text="}
+OPTIONS = {"Prompt": "prompt=", "Text": "text=", "Canvas": "canvas="}
 """The option that gives each kind."""
 
 
@@ -59,8 +59,7 @@ def encode(
     names = [kind.__name__ for kind in starts]
     if ask.kind not in names:
         wanted = " or ".join(f"a {name}" for name in names)
-        options = " or ".join(OPTIONS.get(kind, "canvas=") for kind in starts)
-        given_option = {"Prompt": "prompt=", "Text": "text=", "Canvas": "canvas="}[ask.kind]
+        options = " or ".join(OPTIONS[name] for name in names)
         raise RunError(
             [
                 WRONG_INPUT_KIND(
@@ -68,7 +67,7 @@ def encode(
                     wanted=wanted,
                     given=f"a {ask.kind}",
                     want_option=options,
-                    given_option=given_option,
+                    given_option=OPTIONS[ask.kind],
                 )
             ]
         )

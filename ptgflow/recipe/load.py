@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
 from pydantic import BaseModel, ValidationError
 
 from ptgflow.compiler.source import Source
 from ptgflow.diagnostics import Location, Report
 from ptgflow.diagnostics.codes import recipe as codes
 from ptgflow.diagnostics.suggest import hint
+from ptgflow.diagnostics.validation import reason_of
 from ptgflow.recipe.cards import card_facts
 from ptgflow.recipe.choices import report_missing_choice
 from ptgflow.recipe.compose import as_dict, compose_config
@@ -30,35 +32,51 @@ class Loaded:
     """What to compile; None when there is no flow to speak of."""
 
 
-def load(
-    typed: Sequence[str], *, config_dir: Path | None = None, report: Report, needs_recipe: bool = True
-) -> Loaded | None:
+def load(typed: Sequence[str], *, config_dir: Path | None = None, report: Report) -> Loaded | None:
     """Read overrides, find the recipe, compose, validate. None when the report holds what prevents it.
 
     Args:
         typed: Hydra overrides, `recipe=NAME` or `recipe=FILE.yaml` among them.
         config_dir: a folder with a person's own groups, searched before the shipped ones.
         report: takes every finding.
-        needs_recipe: whether no recipe at all is a mistake.
     """
+    found = composed(typed, config_dir=config_dir, report=report)
+    if not any(one.key == "recipe" for one in found.given):
+        report.add(codes.NO_RECIPE(Location(source="command line")))
+    data = as_dict(found.config, report) if found.config is not None else None
+    if data is None:
+        return None
+    locate = locator(found.given, found.recipe)
+    spec = _validate(data, locate, report)
+    if spec is None or found.recipe is None:
+        return None
+    source = _source(found.recipe.name, spec, found.broken, locate, report)
+    return Loaded(name=found.recipe.name, spec=spec, source=source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """A command line after Hydra, not yet validated."""
+
+    given: tuple[Given, ...]
+    recipe: RecipeFile | None
+    """None when none was chosen, or none could be read."""
+    broken: tuple[str, ...]
+    """Slots whose entry in the defaults list names nothing."""
+    config: DictConfig | None
+    """With Hydra's own part; None when it cannot be composed."""
+
+
+def composed(typed: Sequence[str], *, config_dir: Path | None, report: Report) -> Composed:
+    """Read overrides, find the recipe and compose: all that `--cfg` shows."""
     given = parse(typed, report)
     chosen = [one for one in given if one.key == "recipe"]
     recipe = find_recipe(str(chosen[-1].parsed.value()), config_dir, report) if chosen else None
-    if not chosen and needs_recipe:
-        report.add(codes.NO_RECIPE(Location(source="command line")))
     broken: tuple[str, ...] = ()
     if recipe is not None:
         recipe, broken = _without_bad_defaults(recipe, config_dir, report)
     config = compose_config(recipe, _with_custom_card(given), config_dir, report)
-    data = as_dict(config, report) if config is not None else None
-    if data is None:
-        return None
-    locate = locator(given, recipe)
-    spec = _validate(data, locate, report)
-    if spec is None or (recipe is None and needs_recipe):
-        return None
-    name = recipe.name if recipe is not None else "none"
-    return Loaded(name=name, spec=spec, source=_source(name, spec, broken, locate, report))
+    return Composed(given=given, recipe=recipe, broken=broken, config=config)
 
 
 def _source(
@@ -156,8 +174,7 @@ def _report_field(
         report.add(codes.UNKNOWN_KEY(at, owner=where, name=path[-1], hint=text))
         return
     shown = None if kind == "missing" else value
-    message = message.removeprefix("Value error, ")
-    reason = "it must be given" if kind == "missing" else message[:1].lower() + message[1:]
+    reason = "it must be given" if kind == "missing" else reason_of(message)
     default = owner.model_fields[path[-1]].default if owner and path[-1] in owner.model_fields else None
     text = f"write  {name}={default}  , its default" if default is not None else f"write  {name}=VALUE"
     report.add(codes.INVALID_VALUE(at, name=name, value=shown, reason=reason, hint=text))

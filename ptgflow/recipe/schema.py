@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ptgflow.contracts import Level, Message, ModelCard
 from ptgflow.contracts.accelerators import Accelerate
-from ptgflow.contracts.settings import Generation, Sampling
+from ptgflow.contracts.settings import Generation, Sampling, StopStrings
 
 
 class _Frozen(BaseModel):
@@ -72,7 +72,7 @@ class RecipeSpec(_Frozen):
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)
     seed: int = Field(default=0, ge=0, lt=2**63)
     max_tokens: int = Field(default=512, ge=1)
-    stop: tuple[str, ...] = ()
+    stop: StopStrings = ()
     chat: bool = True
 
     format: Literal["text", "json", "mermaid", "svg"] = "text"
@@ -87,13 +87,6 @@ class RecipeSpec(_Frozen):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("stop")
-    @classmethod
-    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(value):
-            raise ValueError("a stop string has at least one character")
-        return value
 
     @property
     def generation(self) -> Generation:

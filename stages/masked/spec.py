@@ -47,9 +47,6 @@ class MaskedOptions(StageOptions):
             f"and cache={self.cache} {_kept(TOLERATES[self.cache])}",
         )
 
-    def cache_reuse(self) -> str | None:
-        return None if self.cache == "none" else self.cache
-
 
 def _where(reach: Reach) -> str:
     return "of the current block" if reach == "block" else "anywhere"

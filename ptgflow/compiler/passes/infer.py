@@ -16,9 +16,6 @@ from ptgflow.diagnostics.codes import graph as graph_codes
 from ptgflow.diagnostics.codes import kinds as codes
 from ptgflow.graph.ir import Graph, Node
 
-INPUT_OPTION: dict[str, str] = {"Prompt": "prompt=", "Text": "text=", "Canvas": "canvas="}
-"""How a person gives each kind of input."""
-
 
 def starts(graph: Graph) -> tuple[type[Segment], ...]:
     """The kinds of input that the flow can start from."""

@@ -14,6 +14,7 @@ from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.diagnostics.codes import methods as codes
 from ptgflow.diagnostics.codes import recipe as recipe_codes
 from ptgflow.diagnostics.suggest import hint
+from ptgflow.diagnostics.validation import reason_of
 from ptgflow.graph.ir import Graph, Node
 
 
@@ -79,7 +80,6 @@ def _options(node: Node, spec: MethodSpec, context: Context) -> StageOptions | N
 
 def _report_option(node: Node, spec: MethodSpec, name: str, kind: str, message: str, context: Context) -> None:
     at = context.source.locate(f"stages.{node.slot}.{name}")
-    message = message.removeprefix("Value error, ")
     fields = spec.options.model_fields
     if kind == "extra_forbidden":
         context.report.add(
@@ -93,7 +93,7 @@ def _report_option(node: Node, spec: MethodSpec, name: str, kind: str, message: 
             at,
             name=f"stages.{node.slot}.{name}",
             value=node.stage.settings.get(name),
-            reason=message[:1].lower() + message[1:],
+            reason=reason_of(message),
             hint=f"write  stages.{node.slot}.{name}={fields[name].default}  , its default, or another value in range",
         )
     )
