@@ -27,7 +27,7 @@ from ptgflow.recipe.schema import ExecutorOptions
 from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
-    from ptgflow.engine.models.model import LoadedModel
+    from ptgflow.engine.models.model import Models
     from ptgflow.engine.models.progress import Progress
     from ptgflow.executors.events import Event
     from ptgflow.executors.local import LocalExecutor
@@ -47,7 +47,7 @@ class Plan:
         generation: Generation | None = None,
         executor: ExecutorOptions | None = None,
         progress: "Progress | None" = None,
-        models: "dict[tuple[ModelCard, str], LoadedModel] | None" = None,
+        models: "Models | None" = None,
     ) -> None:
         self.program = program
         self.generation = generation or Generation()
@@ -71,7 +71,11 @@ class Plan:
         # Torch is imported here and not above, so that checking and planning answer at once.
         from ptgflow.executors.local import LocalExecutor, LocalOptions
 
-        options = LocalOptions(batch_size=self._options.batch_size, threads=self._options.threads)
+        options = LocalOptions(
+            batch_size=self._options.batch_size,
+            threads=self._options.threads,
+            kv_memory_mb=self._options.kv_memory_mb,
+        )
         return LocalExecutor(self.program, options, progress=self._progress, models=self._models)
 
     def run(
@@ -135,8 +139,8 @@ def compile(
         pairs: check every two stages on the path, or neighbours only.
         accelerate: accelerators that are demanded.
         executor: batch size and threads.
-        generation: `temperature`, `top_p`, `top_k`, `min_p`, `repetition_penalty`, `seed`, `max_tokens`, `stop` and
-            `chat`.
+        generation: `temperature`, `top_p`, `top_k`, `min_p`, `repetition_penalty`, `presence_penalty`, `logit_bias`,
+            `logprobs`, `seed`, `max_tokens`, `stop` and `chat`.
 
     Raises:
         RecipeError: with every finding, not only the first.
@@ -158,8 +162,20 @@ def compile(
     return Plan(program, generation=settings, executor=executor)
 
 
-def load_recipe(recipe: str, overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> Plan:
+def load_recipe(
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: Path | None = None,
+    models: "Models | None" = None,
+) -> Plan:
     """Compile a recipe by name or file, with Hydra overrides such as `stages.write.k=2`.
+
+    Args:
+        recipe: a name or a file.
+        overrides: as on the command line.
+        config_dir: a folder with groups of your own.
+        models: loaded models, taken from here and added to: plans that share it load each model once.
 
     Raises:
         RecipeError: with every finding, not only the first.
@@ -171,7 +187,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = (), *, config_dir: Path 
         program = compile_source(loaded.source, methods=method_table(), cards=shipped_cards(config_dir), report=report)
     if program is None or loaded is None:
         raise RecipeError(report.errors)
-    return Plan(program, generation=loaded.spec.generation, executor=loaded.spec.executor)
+    return Plan(program, generation=loaded.spec.generation, executor=loaded.spec.executor, models=models)
 
 
 def _card(model: str | ModelCard, cards: Cards, report: Report) -> ModelCard:

@@ -60,7 +60,7 @@ def parse_arguments(command: str, argv: Sequence[str], *, summary: str, example:
     )
 
 
-_JOBS = ("run", "check", "plan")
+_JOBS = ("run", "check", "plan", "calibrate")
 """Commands that compile a recipe."""
 
 _FOLDERS = (*_JOBS, "recipes", "models")
@@ -70,6 +70,7 @@ _OVERRIDES = {
     "run": "recipe=NAME or FILE.yaml; one of prompt= text= canvas= messages= input=; output=FILE.jsonl; any option",
     "check": "recipe=NAME or FILE.yaml, and any option; format=json for tools",
     "plan": "recipe=NAME or FILE.yaml, and any option; format=text, json, mermaid or svg",
+    "calibrate": "model=NAME and its fields, executor.threads=N; format=text or json",
     "matrix": "format=text or json",
     "explain": "the code of a diagnostic, for example PTG101",
     "stages": "paradigms, for example mtp; none for all",

@@ -19,8 +19,7 @@ from ptgflow.recipe.overrides import is_sweep, parse, sweep
 from ptgflow.stages.methods import method_table
 
 if TYPE_CHECKING:
-    from ptgflow.contracts import ModelCard
-    from ptgflow.engine.models.model import LoadedModel
+    from ptgflow.engine.models.model import Models
     from ptgflow.engine.models.progress import Progress
 
 
@@ -80,9 +79,7 @@ def compiled(overrides: tuple[str, ...], arguments: Arguments) -> Compiled:
     return Compiled(name=name, report=report, loaded=loaded, program=program)
 
 
-def plan_of(
-    job: Compiled, progress: "Progress | None" = None, models: "dict[tuple[ModelCard, str], LoadedModel] | None" = None
-) -> Plan:
+def plan_of(job: Compiled, progress: "Progress | None" = None, models: "Models | None" = None) -> Plan:
     """The plan of a compiled job."""
     assert job.program is not None, "a rejected recipe has no plan"
     assert job.loaded is not None, "a program was loaded from something"

@@ -40,6 +40,11 @@ COMMANDS: dict[str, Command] = {
         "ptgflow plan recipe=decomp_dv format=mermaid",
         "ptgflow.cli.plan",
     ),
+    "calibrate": Command(
+        "measure what passes of a model cost on this device",
+        "ptgflow calibrate model=smollm2-135m",
+        "ptgflow.cli.calibrate",
+    ),
     "matrix": Command(
         "show which paradigms and accelerators compose, and why others do not",
         "ptgflow matrix format=json",
@@ -111,7 +116,7 @@ def overview() -> str:
     """What `ptgflow --help` prints."""
     lines = ["ptgflow COMMAND [key=value ...]", "", "Compose parallel text generation, check it, run it.", ""]
     for name, command in COMMANDS.items():
-        lines += [f"  {name:<9}{command.summary}", f"           $ {command.example}"]
+        lines += [f"  {name:<10}{command.summary}", f"            $ {command.example}"]
     lines += [
         "",
         "After the command stand Hydra overrides: recipe=NAME or recipe=FILE.yaml, model=NAME, temperature=0.7,",

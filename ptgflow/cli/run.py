@@ -14,10 +14,9 @@ from ptgflow.cli.inputs import Inputs, read_inputs, unfinished
 from ptgflow.cli.live import Downloads, Watch, report, terminal
 from ptgflow.cli.output import only, say, show
 from ptgflow.cli.results import LineFile, ResultFile
-from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.methods import NOT_IMPLEMENTED
-from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.models.model import Models
 from ptgflow.errors import RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.request import Ask
@@ -30,7 +29,7 @@ def main(arguments: Arguments) -> int:
     if arguments.cfg is not None:
         return 0 if print_config(arguments) else 2
     codes: list[int] = []
-    models: dict[tuple[ModelCard, str], LoadedModel] = {}
+    models: Models = {}
     for overrides in jobs(arguments):
         job = compiled(overrides, arguments)
         if job.program is None:
@@ -41,7 +40,7 @@ def main(arguments: Arguments) -> int:
     return max(codes, default=0)
 
 
-def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int:
+def _run(job: Compiled, models: Models) -> int:
     assert job.program is not None, "a rejected recipe is not run"
     assert job.loaded is not None, "a program was loaded from something"
     spec, console = job.loaded.spec, terminal()
@@ -67,7 +66,7 @@ def _run(job: Compiled, models: dict[tuple[ModelCard, str], LoadedModel]) -> int
     return 2 if failures or inputs.problems else 0
 
 
-def _loaded(job: Compiled, console: Console | None, models: dict[tuple[ModelCard, str], LoadedModel]) -> Plan:
+def _loaded(job: Compiled, console: Console | None, models: Models) -> Plan:
     """The plan with its models in memory; a person watches the download."""
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
         plan = plan_of(job, progress=downloads, models=models)
@@ -110,6 +109,8 @@ def _answer(
 
 
 def _keep(event: Event, trace: LineFile | None, watch: Watch | None) -> None:
+    if event.kind == "warning":
+        say(event.text)
     if trace is not None:
         trace.append(event.as_dict())
     if watch is not None:

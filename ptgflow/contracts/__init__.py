@@ -5,6 +5,9 @@ from ptgflow.contracts.contract import Contract as Contract
 from ptgflow.contracts.contract import FlowType as FlowType
 from ptgflow.contracts.contract import Shape as Shape
 from ptgflow.contracts.contract import Writes as Writes
+from ptgflow.contracts.cost_curve import CostCurve as CostCurve
+from ptgflow.contracts.cost_curve import CostPoint as CostPoint
+from ptgflow.contracts.cost_curve import CurveKey as CurveKey
 from ptgflow.contracts.guarantee import NO_GUARANTEE as NO_GUARANTEE
 from ptgflow.contracts.guarantee import Guarantee as Guarantee
 from ptgflow.contracts.guarantee import Level as Level

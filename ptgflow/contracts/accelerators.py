@@ -80,3 +80,8 @@ class Accelerate(BaseModel):
     attention: Literal["auto", "sdpa", "eager"] = Field(
         default="auto", description="the framework's attention kernel; `auto`: fused (`sdpa`) where the model allows it"
     )
+    forward: Literal["auto", "written", "transformers"] = Field(
+        default="auto",
+        description="`written`: the pass is written out over merged and packed weights; `transformers`: as that "
+        "library has it; `auto`: written out where the model's family is",
+    )

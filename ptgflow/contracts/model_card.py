@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ptgflow.contracts.capabilities import Capability
 
-DType = Literal["float32", "bfloat16", "float16"]
+DType = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 
 class ModelCard(BaseModel):
@@ -29,7 +29,12 @@ class ModelCard(BaseModel):
     capabilities: frozenset[Capability] | None = Field(
         default=None, description="what methods may ask of it; null: read from the checkpoint"
     )
-    dtype: DType = Field(default="float32", description="precision of weights and activations")
+    dtype: DType = Field(
+        default="auto",
+        description="of the weights; `auto`: bfloat16 where the device computes in it natively, else float32, "
+        "which is the reference; int8 is refused where it agrees too little with float32",
+    )
+    force_int8: bool = Field(default=False, description="run in int8 even where it agrees too little with float32")
     device: str = Field(default="auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: a GPU if there is one")
     allow_pickle: bool = Field(default=False, description="load `.bin` weights, which can run code of their author")
     trust_remote_code: bool = Field(default=False, description="run Python files that come with the checkpoint")

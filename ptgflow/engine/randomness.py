@@ -16,25 +16,31 @@ class Purpose(IntEnum):
     """Whether a proposal is kept."""
     RESIDUAL = 2
     """Which token is drawn from the residual distribution after a rejection."""
+    DRAFT = 3
+    """Which token a draft model proposes."""
 
 
 @runtime_checkable
 class Uniforms(Protocol):
     """A row's source of uniform numbers; the tests put an enumeration in its place."""
 
-    def __call__(self, position: int, purpose: Purpose) -> float:
-        """A number in [0, 1) for the token at `position` of the answer, counted from 0."""
+    def __call__(self, position: int, purpose: Purpose, attempt: int = 0) -> float:
+        """A number in [0, 1) for the token at `position` of the answer, counted from 0.
+
+        What is decided several times at one position, as for siblings of a tree, has a number for each `attempt`.
+        """
         ...
 
 
-def uniform(seed: int, position: int, purpose: Purpose) -> float:
+def uniform(seed: int, position: int, purpose: Purpose, attempt: int = 0) -> float:
     """A number in [0, 1) with 53 random bits, the same on every machine.
 
-    The three integers are hashed one after the other with the finaliser of SplitMix64 (Steele, Lea and Flood,
+    The integers are hashed one after the other with the finaliser of SplitMix64 (Steele, Lea and Flood,
     "Fast splittable pseudorandom number generators", OOPSLA 2014, figure 13).
     """
     state = _mix((seed + _GOLDEN) & _MASK)
-    for part in (position, int(purpose)):
+    # The first attempt is left out, so that it is the number of a position where there is only one.
+    for part in (position, int(purpose), attempt) if attempt else (position, int(purpose)):
         state = _mix((state + _GOLDEN + part) & _MASK)
     return (state >> 11) * 2.0**-53
 

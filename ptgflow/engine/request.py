@@ -4,19 +4,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from jaxtyping import Float64
+from torch import Tensor
+
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.contracts.settings import Sampling
+from ptgflow.engine.acceptance import AcceptanceRule, Speculative
+from ptgflow.engine.trees import TokenTree
 
-Acceptance = Literal["speculative", "match"]
-"""The rule by which the target keeps proposals; see `ptgflow.engine.acceptance`."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a drafter thinks may come next."""
+
+    tree: TokenTree
+    laws: Float64[Tensor, "nodes vocab"] | None = None
+    """Row i: the distribution that node i was drawn from, given its siblings that were drawn before it. None: the
+    drafter drew nothing, so each node is proposed for certain."""
+    grades: tuple[int, ...] = ()
+    """For each node, how much the drafter believes in it, as a class of its own choosing; the loop learns what each
+    class is worth, and verifies only what is worth its time. Empty: all nodes are of one class. Where nodes were drawn,
+    a node's class must follow from its distribution and not from the token that came out, or the choice would change
+    the law of the text."""
+
+    def __post_init__(self) -> None:
+        assert len(self.grades) in (0, len(self.tree)), "every node has a grade, or none has"
+
+
+Length = Literal["fixed", "expected_throughput"]
+"""How many proposals are verified: all that the drafter makes, or as many as pay by the measured cost of a pass."""
 
 
 @runtime_checkable
 class Drafter(Protocol):
     """Proposes what may come next. One instance serves one row, so it may keep state between calls."""
 
-    def propose(self, context: Sequence[int], limit: int) -> Sequence[int]:
-        """At most `limit` token ids that may follow `context` (prompt and answer so far); empty to propose none."""
+    def propose(self, context: Sequence[int], limit: int) -> Proposal:
+        """A tree of at most `limit` nodes that may follow `context`, prompt and answer so far; or an empty one."""
         ...
 
 
@@ -33,7 +57,8 @@ class DecodeRequest:
     stop: tuple[str, ...] = ()
     drafter: Drafter | None = None
     """None: plain autoregressive decoding."""
-    accept: Acceptance = "speculative"
+    accept: AcceptanceRule = field(default_factory=Speculative)
+    length: Length = "expected_throughput"
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
 
@@ -48,13 +73,15 @@ class Decoded:
     scores: tuple[float, ...]
     """Log-probability of each token under the target, in nats, after temperature and filters at temperature > 0,
     of the plain softmax at temperature 0."""
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
+    """For each token the likeliest ones at its place with their scores, where `sampling.logprobs` asks for them."""
     verdicts: tuple[Verdict, ...]
     """`accepted` for a proposal that was kept, `corrected` for a token that the target wrote itself."""
     rejected: tuple[int, ...]
     """Proposals that were thrown out, in order."""
     finish_reason: FinishReason
     rounds: int
-    """Model passes that contained this row, the one over its prompt included."""
+    """Model passes that contained this row, those over its prompt included."""
     passes: frozenset[int]
     """Which passes of the loop those were: rows that share a batch share passes."""
     proposed: int
@@ -62,4 +89,4 @@ class Decoded:
     accepted: int
     """Proposals kept."""
     verify_rounds: int
-    """Passes after the one over the prompt."""
+    """Passes after those over the prompt."""

@@ -1,13 +1,15 @@
 """One request on its way through a decoding loop: its tokens, its figures, and where its text ends."""
 
-from collections.abc import Sequence
 from typing import final
 
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.engine.models.codec import Codec
-from ptgflow.engine.request import Decoded, DecodeRequest
+from ptgflow.engine.request import Decoded, DecodeRequest, Proposal
 from ptgflow.engine.text_stream import cut_tokens, settled_length, stop_at
+from ptgflow.engine.trees import EMPTY
 from ptgflow.engine.verify import Block
+
+NOTHING = Proposal(tree=EMPTY)
 
 
 @final
@@ -20,55 +22,68 @@ class Row:
         self.request = request
         self.context: list[int] = list(request.prompt_ids)
         """Prompt and answer so far."""
-        self.pending: tuple[int, ...] = request.prompt_ids
-        """Tokens of the context that the model has not read yet: the prompt, then the last token."""
         self.finish_reason: FinishReason | None = None
         """None while the row goes on."""
         self._codec = codec
         self._room = min(request.max_new_tokens, context_length - len(request.prompt_ids))
         self._tokens: list[int] = []
         self._scores: list[float] = []
+        self._tops: list[tuple[tuple[int, float], ...]] = []
         self._verdicts: list[Verdict] = []
         self._rejected: list[int] = []
         self._passes: list[int] = []
+        self._verify_rounds = 0
         self._proposed = 0
         self._accepted = 0
         self._text = ""
         self._shown = 0
 
-    def propose(self) -> tuple[int, ...]:
-        """The drafter's proposals for the next pass, at most as many as the answer has room for."""
-        if self.request.drafter is None:
-            return ()
-        limit = self._room - len(self._tokens)
-        draft = tuple(self.request.drafter.propose(self.context, limit))
-        assert len(draft) <= limit, "a drafter proposes at most what it was asked for"
-        return draft
+    @property
+    def written(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.context) - len(self.request.prompt_ids)
 
-    def settle(self, number: int, draft: Sequence[int], block: Block) -> str:
+    def propose(self, limit: int) -> Proposal:
+        """The drafter's proposals for the next pass: at most `limit`, and no deeper than what is left of the answer.
+
+        The target writes the last token of an answer itself, so of the room that is left one place is its own.
+        """
+        limit = min(limit, self._room - self.written - 1)
+        if self.request.drafter is None or limit < 1:
+            return NOTHING
+        proposal = self.request.drafter.propose(self.context, limit)
+        assert len(proposal.tree) <= limit, "a drafter proposes at most what it was asked for"
+        return proposal
+
+    def see(self, number: int) -> None:
+        """Count a pass that only read a part of the prompt, or of what was read before."""
+        self._passes.append(number)
+
+    def settle(self, number: int, proposal: Proposal, block: Block) -> str:
         """Take in what pass `number` gave; the text that is settled now and was not before.
 
         Everything behind the first end token, the token limit or the first stop string is dropped.
         """
+        self._verify_rounds += self.written > 0
         self._passes.append(number)
-        room = self._room - len(self._tokens)
-        tokens = block.tokens[:room]
+        tokens = block.tokens[: self._room - self.written]
         ends = next((at for at, token in enumerate(tokens) if token in self._codec.eos_ids), None)
         read = len(tokens) if ends is None else ends + 1
-        accepted = min(block.accepted, read)
-        self._proposed += len(draft)
-        self._accepted += accepted
-        self._rejected += draft[accepted:]
+        path = block.path[:read]
+        self._proposed += len(proposal.tree)
+        self._accepted += len(path)
+        kept_nodes = set(path)
+        self._rejected += (token for node, token in enumerate(proposal.tree.tokens) if node not in kept_nodes)
         kept = tokens[:ends]
         self._tokens += kept
         self._scores += block.scores[: len(kept)]
-        verdicts: list[Verdict] = ["accepted" if at < accepted else "corrected" for at in range(len(kept))]
+        self._tops += block.tops[: len(kept)]
+        verdicts: list[Verdict] = ["accepted" if at < len(path) else "corrected" for at in range(len(kept))]
         self._verdicts += verdicts
         self.context += kept
-        self.pending = tuple(kept[-1:])
         if ends is not None:
             self.finish_reason = "stop"
-        elif len(self._tokens) == self._room:
+        elif self.written == self._room:
             self.finish_reason = "length"
         return self._show()
 
@@ -79,6 +94,7 @@ class Row:
             token_ids=tuple(self._tokens),
             text=self._text,
             scores=tuple(self._scores),
+            tops=tuple(self._tops),
             verdicts=tuple(self._verdicts),
             rejected=tuple(self._rejected),
             finish_reason=self.finish_reason,
@@ -86,7 +102,7 @@ class Row:
             passes=frozenset(self._passes),
             proposed=self._proposed,
             accepted=self._accepted,
-            verify_rounds=len(self._passes) - 1,
+            verify_rounds=self._verify_rounds,
         )
 
     def _show(self) -> str:
@@ -107,14 +123,13 @@ class Row:
     def _crop(self, text: str) -> None:
         """Keep the tokens of `text`, a prefix of the answer.
 
-        The tokens anew of a cut token share its score evenly and have its verdict, as they are a part of it.
+        The tokens anew of a cut token share its score evenly and have its verdict, as they are a part of it; the other
+        tokens that might have stood there are told once, with the first of them.
         """
         cut = cut_tokens(self._codec, self._tokens, text)
         self._tokens[cut.kept :] = cut.tail
-        if cut.tail:
-            score, verdict = self._scores[cut.kept], self._verdicts[cut.kept]
-            self._scores[cut.kept :] = [score / len(cut.tail) for _ in cut.tail]
-            self._verdicts[cut.kept :] = [verdict for _ in cut.tail]
-        else:
-            del self._scores[cut.kept :]
-            del self._verdicts[cut.kept :]
+        tail = len(cut.tail)
+        self._scores[cut.kept :] = [self._scores[cut.kept] / tail for _ in cut.tail]
+        self._verdicts[cut.kept :] = [self._verdicts[cut.kept] for _ in cut.tail]
+        if self._tops:
+            self._tops[cut.kept :] = [self._tops[cut.kept] if not at else () for at in range(tail)]

@@ -1,4 +1,4 @@
-"""Judge one row's proposals by the target's logits: the acceptance rule, the randomness and the scores put together."""
+"""Judge the proposals of all rows of a pass: the predictions, the acceptance rules and the scores put together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,45 +7,99 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor
 
-from ptgflow.engine.acceptance import RULES, greedy_match
+from ptgflow.engine.acceptance import Judged, walk
 from ptgflow.engine.randomness import uniform
-from ptgflow.engine.request import DecodeRequest
-from ptgflow.engine.sampling import chosen, greedy, log_probabilities, seen_tokens
+from ptgflow.engine.request import DecodeRequest, Proposal
+from ptgflow.engine.sampling import History, Place, Prediction, predict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """What one pass adds to a row: the proposals that were kept, and the target's own token."""
 
+    path: tuple[int, ...]
+    """The nodes of the tree that were kept, from the text downwards."""
     tokens: tuple[int, ...]
-    accepted: int
-    """How many of `tokens`, from the first, are proposals; one is the target's own."""
+    """Theirs, and one that is the target's own."""
     scores: tuple[float, ...]
     """Log-probability of each, in nats; see `Decoded.scores`."""
+    tops: tuple[tuple[tuple[int, float], ...], ...]
+    """The likeliest tokens at each place, where the row asks for them."""
 
 
-def judge(
-    request: DecodeRequest, logits: Float[Tensor, "positions vocab"], context: Sequence[int], draft: Sequence[int]
-) -> Block:
-    """Accept or correct a draft.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a row wants to know of a pass."""
+
+    request: DecodeRequest
+    proposal: Proposal
+    history: History
+    written: int
+    """Tokens of the answer so far."""
+
+
+def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question]) -> list[Block]:
+    """Accept or correct the proposals of all rows.
 
     Args:
-        request: how the row is sampled, and by which rule proposals are kept.
-        logits: the target's, at the last token of `context` and at each token of `draft`.
-        context: prompt and answer so far.
-        draft: the proposals.
+        logits: of each row one line after its text, then one after each proposal, in the order of the questions.
+        questions: how each row is sampled, and by which rule its proposals are kept.
     """
-    sampling = request.sampling
-    penalty = sampling.repetition_penalty
-    seen = None if penalty == 1.0 else seen_tokens(context, draft, logits.shape[-1], logits.device)
-    if sampling.temperature == 0:
-        judged = greedy_match(greedy(logits, penalty, seen).tolist(), draft)
-        tokens = (*draft[: judged.accepted], judged.token)
-        scores = chosen(logits[: len(tokens)].double().log_softmax(dim=-1), tokens)
-    else:
-        target = log_probabilities(logits, sampling, seen)
-        start = len(context) - len(request.prompt_ids)
-        judged = RULES[request.accept].judge(target.exp(), draft, None, start, partial(uniform, request.seed))
-        tokens = (*draft[: judged.accepted], judged.token)
-        scores = chosen(target, tokens)
-    return Block(tokens=tokens, accepted=judged.accepted, scores=scores)
+    prediction = predict(logits, [_place(question) for question in questions])
+    prediction.prepare(
+        at for at, question in zip(prediction.offsets, questions, strict=True) if _asks_for_laws(question.request)
+    )
+    judged = [_judged(prediction, at, question) for at, question in zip(prediction.offsets, questions, strict=True)]
+    # All scores at once: a row's are those after its text and after each node that was kept.
+    places = [
+        [at, *(at + 1 + node for node in found.path)] for at, found in zip(prediction.offsets, judged, strict=True)
+    ]
+    tokens = [
+        (*(question.proposal.tree.tokens[node] for node in found.path), found.token)
+        for question, found in zip(questions, judged, strict=True)
+    ]
+    scores = iter(prediction.scores([row for rows in places for row in rows], [one for row in tokens for one in row]))
+    return [
+        Block(
+            path=found.path,
+            tokens=written,
+            scores=tuple(next(scores) for _ in written),
+            tops=_tops(prediction, rows, question),
+        )
+        for question, found, written, rows in zip(questions, judged, tokens, places, strict=True)
+    ]
+
+
+def _place(question: Question) -> Place:
+    request = question.request
+    return Place(
+        sampling=request.sampling,
+        seed=request.seed,
+        history=question.history,
+        tree=question.proposal.tree,
+        start=question.written,
+        # Where nothing is proposed every lossless rule is a draw; the one that walks draws everywhere.
+        draws=request.accept.draws_ahead,
+    )
+
+
+def _judged(prediction: Prediction, at: int, question: Question) -> Judged:
+    request, tree = question.request, question.proposal.tree
+    rule, greedy = request.accept, request.sampling.temperature == 0
+    if not _asks_for_laws(request):
+        return walk(tree, prediction.tokens[at : at + len(tree) + 1])
+    if greedy:
+        return rule.judge_greedily(lambda node: prediction.law(at + node), tree)
+    numbers = partial(uniform, request.seed)
+    return rule.judge(lambda node: prediction.law(at + node), tree, question.proposal.laws, question.written, numbers)
+
+
+def _asks_for_laws(request: DecodeRequest) -> bool:
+    """Whether the rule needs distributions, where others need no more than the target's own token at each place."""
+    greedy = request.sampling.temperature == 0
+    return request.accept.tolerant_when_greedy if greedy else not request.accept.draws_ahead
+
+
+def _tops(prediction: Prediction, rows: Sequence[int], question: Question) -> tuple[tuple[tuple[int, float], ...], ...]:
+    count = question.request.sampling.logprobs
+    return () if count is None else tuple(prediction.top(rows, count))

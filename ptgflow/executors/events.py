@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-EventKind = Literal["start", "stage", "split", "text", "stage_end", "segment_end", "end", "error"]
+EventKind = Literal["start", "stage", "split", "text", "stage_end", "segment_end", "end", "error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +11,8 @@ class Event:
     """One thing that happened.
 
     kind: `start` of a request; `stage` and `stage_end` of a stage on one segment; `split` into segments; `text` that
-    settled; `segment_end`; `end` or `error` of the request.
+    settled; `segment_end`; `end` or `error` of the request; `warning`: something about the
+    run as a whole, of no request.
     """
 
     kind: EventKind

@@ -14,8 +14,11 @@ from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics import Severity
 from ptgflow.diagnostics.codes.kinds import TOKENIZER_MISMATCH
 from ptgflow.diagnostics.codes.methods import MISSING_CAPABILITY, MISSING_EXTRA, NOT_IMPLEMENTED
+from ptgflow.engine.costs.calibrate import curve_of
+from ptgflow.engine.costs.widths import MeasuredWidth
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.models.model import LoadedModel, load_model
+from ptgflow.engine.memory import free_memory
+from ptgflow.engine.models.model import LoadedModel, Models, load_model
 from ptgflow.engine.models.progress import Progress
 from ptgflow.errors import InternalError, PtgError, RecipeError
 from ptgflow.executors.events import Event
@@ -36,6 +39,8 @@ class LocalOptions:
     """Most rows in one pass, and most requests at a time."""
     threads: int | None = None
     """Of the framework; None: its own choice."""
+    kv_memory_mb: int | None = None
+    """Most memory for keys and values of each loop; None: most of what is free when it starts."""
 
 
 class LocalExecutor:
@@ -47,7 +52,7 @@ class LocalExecutor:
         options: LocalOptions,
         *,
         progress: Progress | None = None,
-        models: dict[tuple[ModelCard, str], LoadedModel] | None = None,
+        models: Models | None = None,
     ) -> None:
         """Load what the program needs.
 
@@ -55,7 +60,7 @@ class LocalExecutor:
             program: what to run.
             options: how.
             progress: is told what is loaded.
-            models: loaded models by card and attention kernel, taken from here and added to: a sweep loads each once.
+            models: loaded models, taken from here and added to: a sweep loads each once.
 
         Raises:
             RecipeError: a method has no implementation, needs an extra that is not installed, or the loaded models do
@@ -69,14 +74,35 @@ class LocalExecutor:
         self._options = options
         self._models = _load(program, progress, models if models is not None else {})
         _check_loaded(program, self._models)
-        self._loops = {name: DecodeLoop(model, max_rows=options.batch_size) for name, model in self._models.items()}
+        self._loops = {name: self._loop(name, model, progress) for name, model in self._models.items()}
         self._stages = [self._bind(node) for node in program.nodes]
         self._target = self._models[program.card.name]
+
+    @property
+    def models(self) -> tuple[LoadedModel, ...]:
+        """Every model of the program."""
+        return tuple(self._models.values())
 
     @property
     def target(self) -> LoadedModel:
         """The model that the recipe's guarantee is about."""
         return self._target
+
+    def _loop(self, name: str, model: LoadedModel, progress: Progress | None) -> DecodeLoop:
+        """The loop of a model; what its passes cost is looked up, or measured, where a stage wants to know."""
+        megabytes = self._options.kv_memory_mb
+        chooses = any(
+            node.card is not None
+            and node.card.name == name
+            and getattr(node.options, "length", "") == "expected_throughput"
+            for node in self._program.nodes
+        )
+        return DecodeLoop(
+            model,
+            max_rows=self._options.batch_size,
+            widths=MeasuredWidth(curve_of(model, progress)) if chooses else None,
+            memory=free_memory(model.device) if megabytes is None else megabytes * 2**20,
+        )
 
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
@@ -169,18 +195,16 @@ def load_symbol(spec: MethodSpec) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _load(
-    program: Program, progress: Progress | None, models: dict[tuple[ModelCard, str], LoadedModel]
-) -> dict[str, LoadedModel]:
+def _load(program: Program, progress: Progress | None, models: Models) -> dict[str, LoadedModel]:
     cards: dict[str, ModelCard] = {program.card.name: program.card}
     for node in program.nodes:
         if node.card is not None:
             cards.setdefault(node.card.name, node.card)
-    attention = program.accelerate.attention
+    attention, forward = program.accelerate.attention, program.accelerate.forward
     for card in cards.values():
-        if (card, attention) not in models:
-            models[card, attention] = load_model(card, attention=attention, progress=progress)
-    return {name: models[card, attention] for name, card in cards.items()}
+        if (card, attention, forward) not in models:
+            models[card, attention, forward] = load_model(card, attention=attention, forward=forward, progress=progress)
+    return {name: models[card, attention, forward] for name, card in cards.items()}
 
 
 def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:

@@ -6,6 +6,7 @@ One model pass a loop a step. A request that fails takes only its own rows along
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ptgflow.contracts import Segment
@@ -100,13 +101,22 @@ class Worker:
                 self._fail(running, error)
             return
         self._count(name, found)
+        for finding in found.warnings:
+            self._tell(Event(kind="warning", request="", time_s=0.0, text=str(finding)))
         for row, text in found.settled.items():
             task, decode = self._waiting[name, row]
             self._told(task.owner, decode, text)
-        for row, answer in found.finished.items():
-            task, _ = self._waiting.pop((name, row))
+        # No row that has ended is the loop's any more, whatever the first of these does to the request of another.
+        ended = {row: self._waiting.pop((name, row))[0] for row in (*found.finished, *found.failed)}
+        for task in ended.values():
             task.row = None
-            self._resume(task, answer)
+        for row, task in ended.items():
+            if task not in task.owner.tasks:
+                continue  # Its request has failed a moment ago.
+            if row in found.failed:
+                self._guarded(task.owner, partial(_throw, task, found.failed[row]))
+            else:
+                self._resume(task, found.finished[row])
 
     def _resume(self, task: Task, answer: Decoded) -> None:
         self._guarded(task.owner, lambda: self._advance(task, answer))
@@ -213,3 +223,9 @@ class Worker:
                 details=dict(details or {}),
             )
         )
+
+
+def _throw(task: Task, error: Exception) -> None:
+    """Tell a generator that its row was ended by an error, which it makes the error of its request."""
+    task.work.throw(error)
+    raise AssertionError("a stage does not outlive the error of its row")

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from ptgflow.compiler.program import LOOPS, Loop, Program
 from ptgflow.contracts import ModelCard, Paradigm
 
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+_WEIGHT_BYTES = {"auto": 4, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+"""At most: what `auto` means is known on the device."""
+_ACTIVATION_BYTES = 4
+"""At most: on a processor keys and values are fp32 whatever the weights are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +88,14 @@ def place(program: Program, *, batch_size: int, max_tokens: int) -> Placement:
 
 
 def _weights(card: ModelCard) -> int | None:
-    return None if card.parameters is None else card.parameters * _BYTES[card.dtype]
+    return None if card.parameters is None else card.parameters * _WEIGHT_BYTES[card.dtype]
 
 
 def _keys_and_values(card: ModelCard, tokens: int) -> int | None:
     """`kv_bytes_per_token` is declared for 4-byte numbers."""
     if card.kv_bytes_per_token is None:
         return None
-    return card.kv_bytes_per_token * _BYTES[card.dtype] // 4 * tokens
+    return card.kv_bytes_per_token * _ACTIVATION_BYTES // 4 * tokens
 
 
 def _most_rounds(program: Program, max_tokens: int) -> int | None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ptgflow.contracts import Level, Message, ModelCard
 from ptgflow.contracts.accelerators import Accelerate
-from ptgflow.contracts.settings import Generation, Sampling, StopStrings
+from ptgflow.contracts.settings import MOST_LOGPROBS, Generation, LogitBias, Sampling, StopStrings
 
 
 class _Frozen(BaseModel):
@@ -27,6 +27,9 @@ class ExecutorOptions(_Frozen):
     name: Literal["local"] = Field(default="local", description="`local`: in this process")
     batch_size: int = Field(default=16, ge=1, le=1024, description="most rows in one pass")
     threads: int | None = Field(default=None, ge=1, description="of the framework; null: its own choice")
+    kv_memory_mb: int | None = Field(
+        default=None, ge=1, description="most memory for keys and values; null: most of what is free"
+    )
 
 
 class DataOptions(_Frozen):
@@ -70,6 +73,9 @@ class RecipeSpec(_Frozen):
     top_k: int | None = Field(default=None, ge=1)
     min_p: float = Field(default=0.0, ge=0.0, le=1.0)
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)
+    presence_penalty: float = Field(default=0.0, ge=-100.0, le=100.0)
+    logit_bias: LogitBias | None = None
+    logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
     seed: int = Field(default=0, ge=0, lt=2**63)
     max_tokens: int = Field(default=512, ge=1)
     stop: StopStrings = ()
@@ -97,6 +103,9 @@ class RecipeSpec(_Frozen):
             top_k=self.top_k,
             min_p=self.min_p,
             repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            logit_bias=self.logit_bias or (),
+            logprobs=self.logprobs,
             seed=self.seed,
         )
         return Generation(sampling=sampling, max_tokens=self.max_tokens, stop=self.stop, chat=self.chat)

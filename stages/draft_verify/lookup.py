@@ -1,7 +1,15 @@
 """Prompt lookup: propose what followed the last time the text ended as it ends now."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
+
+from ptgflow.engine.request import Proposal
+from ptgflow.engine.trees import EMPTY, TokenTree
+
+_LONGEST: Final = 16
+"""Longer matches are not told apart: they are all worth the same."""
+_GIVEN: Final = _LONGEST + 1
+"""The grade of tokens of a text that is to be judged, while the answer follows it."""
 
 
 @final
@@ -52,16 +60,32 @@ class NgramDrafter:
         self._in_reference.extend(self._reference)
         self._in_context = NgramIndex(min_ngram, max_ngram)
 
-    def propose(self, context: Sequence[int], limit: int) -> tuple[int, ...]:
-        """At most `min(k, limit)` tokens; none where no n-gram matches."""
+    def propose(self, context: Sequence[int], limit: int) -> Proposal:
+        """A chain of at most `min(k, limit)` tokens; none where no n-gram matches.
+
+        A token's grade is how many tokens before it are those that stood before it there, proposals included.
+        """
         self._in_context.extend(context)
         count = min(self._k, limit)
         for length in self._lengths:
             for index, source in ((self._in_reference, self._reference), (self._in_context, context)):
                 start = index.find(context, length)
                 if start is not None:
-                    return tuple(source[start : start + count])
-        return ()
+                    tokens = tuple(source[start : start + count])
+                    matched = _matched(context, source, start, length)
+                    return Proposal(
+                        tree=TokenTree.chain(tokens),
+                        grades=tuple(min(matched + place, _LONGEST) for place in range(len(tokens))),
+                    )
+        return Proposal(tree=EMPTY)
+
+
+def _matched(context: Sequence[int], source: Sequence[int], start: int, known: int) -> int:
+    """How many tokens before `source[start]` are the last ones of the context, of which `known` are known to be."""
+    length, most = known, min(start, len(context), _LONGEST)
+    while length < most and source[start - length - 1] == context[-length - 1]:
+        length += 1
+    return length
 
 
 @final
@@ -77,7 +101,7 @@ class GivenDrafter:
         self._followed = 0
         """Leading tokens of the given text that the answer has; the answer has left the text when it is longer."""
 
-    def propose(self, context: Sequence[int], limit: int) -> tuple[int, ...]:
+    def propose(self, context: Sequence[int], limit: int) -> Proposal:
         """The next tokens of the given text, or what the lookup finds once the answer has left the text."""
         written = len(context) - self._start
         while (
@@ -87,4 +111,5 @@ class GivenDrafter:
             self._followed += 1
         if self._followed < written or self._followed == len(self._given):
             return self._lookup.propose(context, limit)
-        return self._given[written : written + min(self._k, limit)]
+        tokens = self._given[written : written + min(self._k, limit)]
+        return Proposal(tree=TokenTree.chain(tokens), grades=(_GIVEN,) * len(tokens))

@@ -1,33 +1,21 @@
 """DraftVerify with n-gram drafts: proposals are looked up in the prompt, the answer, and the draft that was given."""
 
-from typing import Protocol, final, runtime_checkable
+from typing import final
 
 from ptgflow.contracts import Draft, Prompt, Verified
-from ptgflow.engine.request import Acceptance, DecodeRequest, Drafter
+from ptgflow.engine.request import DecodeRequest, Drafter
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
 from ptgflow.stages.draft_verify.given import condition, nothing, verified
 from ptgflow.stages.draft_verify.lookup import GivenDrafter, NgramDrafter
-
-
-@runtime_checkable
-class NgramSettings(Protocol):
-    """What the method reads of its options."""
-
-    @property
-    def k(self) -> int: ...
-    @property
-    def min_ngram(self) -> int: ...
-    @property
-    def max_ngram(self) -> int: ...
-    @property
-    def accept(self) -> Acceptance: ...
+from ptgflow.stages.draft_verify.rules import rule_of
+from ptgflow.stages.draft_verify.spec import NgramOptions
 
 
 @final
 class Ngram(AbstractMethod[Prompt | Draft, Verified]):
     """Answers a prompt, or judges a draft: its tokens are proposed first, and n-grams after a rejection."""
 
-    def __init__(self, options: NgramSettings) -> None:
+    def __init__(self, options: NgramOptions) -> None:
         self._options = options
 
     def run(self, value: Prompt | Draft, context: StageContext) -> Work[Verified]:
@@ -52,7 +40,8 @@ class Ngram(AbstractMethod[Prompt | Draft, Verified]):
             seed=context.seed,
             stop=context.generation.stop,
             drafter=self._drafter(value, prompt),
-            accept=self._options.accept,
+            accept=rule_of(self._options),
+            length=self._options.length,
         )
         return verified(decoded, value, prompt, context)
 

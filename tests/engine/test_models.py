@@ -70,7 +70,7 @@ def llama(tmp_path: Path) -> Path:
 def test_every_family_loads_with_the_weights_it_was_saved_with(tmp_path: Path, family: str, capfd: Any) -> None:
     saved = save(tmp_path, family)
     capfd.readouterr()
-    model = load_model(card(tmp_path))
+    model = load_model(card(tmp_path), forward="transformers")
     assert capfd.readouterr() == ("", "")
     ids = torch.tensor([model.codec.prompt((), text="Say the thing").token_ids])
     with torch.no_grad():
@@ -82,13 +82,14 @@ def test_every_family_loads_with_the_weights_it_was_saved_with(tmp_path: Path, f
     assert model.codec.eos_ids == {1, 2}
     assert model.capabilities == CAUSAL_DECODER
     assert model.codec.fingerprint == load_model(card("tiny")).codec.fingerprint
-    assert model.dtype == torch.float32
+    assert model.dtype == "float32"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_key_and_value_size_is_what_the_cache_takes(tmp_path: Path, family: str) -> None:
     save(tmp_path, family)
-    model = load_model(card(tmp_path))
+    model = load_model(card(tmp_path), forward="transformers")
+    assert model.kv_bytes_per_token == load_model(card(tmp_path)).kv_bytes_per_token
     ids = torch.arange(4, 12)[None]
     layers = model.network(ids, use_cache=True).past_key_values.layers
     size = sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
@@ -104,8 +105,47 @@ def test_parameters_counts_a_tied_matrix_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
 def test_dtype_is_the_cards(llama: Path, name: Any) -> None:
-    model = load_model(card(llama, dtype=name))
-    assert {str(weight.dtype) for weight in model.network.parameters()} == {f"torch.{name}"} == {str(model.dtype)}
+    model = load_model(card(llama, dtype=name), forward="transformers")
+    assert {str(weight.dtype) for weight in model.network.parameters()} == {f"torch.{name}"}
+    assert model.dtype == name
+    assert load_model(card(llama, dtype=name)).dtype == name
+
+
+def test_weights_in_half_the_bytes_and_in_a_quarter(llama: Path) -> None:
+    bytes_of = {name: load_model(card(llama, dtype=name, force_int8=True)).weights for name in ("float32", "bfloat16", "int8")}
+    body = {name: weights.nbytes - weights.head.nbytes - weights.embedding.nbytes for name, weights in bytes_of.items()}
+    assert body["bfloat16"] == body["float32"] / 2
+    assert body["float32"] / 4 < body["int8"] < body["float32"] / 3
+    assert {weights.head.nbytes for weights in bytes_of.values()} == {271 * 16 * 4}, "logits stay in fp32"
+
+
+def test_int8_that_agrees_too_little_is_refused_unless_forced(llama: Path) -> None:
+    spoil(llama)
+    with pytest.raises(RunError, match=r"at least 95%.*at most 0\.02") as caught:
+        load_model(card(llama, dtype="int8"))
+    assert caught.value.codes == ("PTG618",)
+    assert load_model(card(llama, dtype="int8", force_int8=True)).dtype == "int8"
+
+
+def spoil(folder: Path) -> None:
+    """Give each row of the weights one entry so large that eight bits leave nothing of the others."""
+    weights = load_file(folder / "model.safetensors")
+    for name, weight in weights.items():
+        if weight.ndim == 2 and "embed" not in name and "lm_head" not in name:
+            weight[:, 0] = 300 * weight.abs().max()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_int8_needs_the_written_out_pass(llama: Path) -> None:
+    with pytest.raises(RunError, match="PTG608.*int8.*written-out"):
+        load_model(card(llama, dtype="int8"), forward="transformers")
+
+
+def test_a_family_that_is_not_written_out_says_so_when_it_is_asked_for(tmp_path: Path) -> None:
+    save(tmp_path, "Gemma2")
+    with pytest.raises(RunError, match="PTG608.*gemma2.*not written out"):
+        load_model(card(tmp_path), forward="written")
+    assert load_model(card(tmp_path)).forward == "transformers"
 
 
 def test_a_chat_template_decides_which_token_ends_a_turn(llama: Path) -> None:
@@ -190,12 +230,12 @@ def pickle_weights(folder: Path) -> None:
 
 
 def test_pickled_weights_only_by_name(llama: Path) -> None:
-    expected = load_model(card(llama)).network.state_dict()
+    expected = load_model(card(llama), forward="transformers").network.state_dict()
     pickle_weights(llama)
     with pytest.raises(RunError, match=r"pytorch_model\.bin") as caught:
         load_model(card(llama))
     assert caught.value.codes == ("PTG606",)
-    found = load_model(card(llama, allow_pickle=True)).network.state_dict()
+    found = load_model(card(llama, allow_pickle=True), forward="transformers").network.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
@@ -228,7 +268,7 @@ def shipped(name: str) -> ModelCard:
 
 def agrees(declared: ModelCard, model: LoadedModel) -> None:
     assert declared.tokenizer == model.codec.fingerprint
-    assert declared.context_length == model.network.config.max_position_embeddings
+    assert declared.context_length == model.context_length
     assert declared.parameters == model.parameters
     assert declared.kv_bytes_per_token == model.kv_bytes_per_token
     assert declared.capabilities == CAUSAL_DECODER

@@ -17,7 +17,7 @@ WEIGHTS = "0d6da18aef3ebc74daa052108a2911da970d469175a3e7abe4c63d5c96248b06"
 
 @pytest.fixture(scope="module")
 def tiny() -> LoadedModel:
-    return load_model(ModelCard(name="tiny", source="tiny"))
+    return load_model(ModelCard(name="tiny", source="tiny"), forward="transformers")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,6 @@ def test_any_text_survives_the_tokenizer(text: str) -> None:
 
 
 def test_bfloat16_keeps_rotary_frequencies_whole() -> None:
-    half = load_model(ModelCard(name="tiny", source="tiny", dtype="bfloat16")).network
+    half = load_model(ModelCard(name="tiny", source="tiny", dtype="bfloat16"), forward="transformers").network
     assert {weight.dtype for weight in half.parameters()} == {torch.bfloat16}
     assert {buffer.dtype for buffer in half.buffers() if buffer.is_floating_point()} == {torch.float32}

@@ -16,8 +16,18 @@ def plan(*overrides, recipe="ar"):
 
 @pytest.mark.parametrize("kernel", ["sdpa", "eager"])
 def test_the_attention_kernel(kernel):
-    made = plan(f"accelerate.attention={kernel}")
+    made = plan(f"accelerate.attention={kernel}", "accelerate.forward=transformers")
     assert made.executor.target.network.config._attn_implementation == kernel
+
+
+@pytest.mark.parametrize(("asked", "found"), [("auto", "written"), ("written", "written"), ("transformers",) * 2])
+def test_the_forward_pass(asked, found):
+    assert plan(f"accelerate.forward={asked}").executor.target.forward == found
+
+
+def test_the_memory_for_keys_and_values():
+    made = plan("executor.kv_memory_mb=3").executor
+    assert made._loops["tiny"]._pass.cache.budget == 3 * 2**20
 
 
 def test_the_number_of_threads():
@@ -43,7 +53,7 @@ def test_the_batch_size_bounds_a_pass():
 
 
 def test_the_precision_of_the_model():
-    assert plan("model.dtype=bfloat16").executor.target.dtype is torch.bfloat16
+    assert plan("model.dtype=bfloat16").executor.target.dtype == "bfloat16"
 
 
 def test_the_guarantee_is_of_the_segments_that_were_split():

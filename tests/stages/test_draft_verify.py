@@ -1,7 +1,6 @@
 """The DraftVerify methods on the tiny model: lookup, judging of given drafts, and what is said of each token."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,8 +16,9 @@ from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.autoregressive import Autoregressive
 from ptgflow.stages.draft_verify.lookup import GivenDrafter, NgramDrafter
 from ptgflow.stages.draft_verify.ngram import Ngram
+from ptgflow.stages.draft_verify.spec import NgramOptions
 
-MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu"))
+MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 CODEC = MODEL.codec
 PROMPT = CODEC.prompt((), text="er on er on", chat=False)
 
@@ -32,7 +32,7 @@ def one_thread():
 
 
 def options(**changed):
-    return SimpleNamespace(**({"k": 4, "min_ngram": 1, "max_ngram": 3, "accept": "speculative"} | changed))
+    return NgramOptions(**({"k": 4, "min_ngram": 1, "max_ngram": 3, "accept": "speculative"} | changed))
 
 
 def context(**changed):
@@ -109,27 +109,27 @@ def test_the_index_finds_what_a_rescan_finds_as_the_text_grows(start, steps, k, 
     text = list(start)
     for step in [[], *steps]:
         text += step
-        assert drafter.propose(text, limit) == rescan(text, text, shortest, shortest + more, min(k, limit))
+        assert drafter.propose(text, limit).tree.tokens == rescan(text, text, shortest, shortest + more, min(k, limit))
 
 
 def test_a_reference_is_looked_up_before_the_text_but_after_longer_matches():
     drafter = NgramDrafter(k=2, min_ngram=1, max_ngram=3, reference=(1, 2, 9, 9))
-    assert drafter.propose([1, 2, 8, 8, 1, 2], 5) == (9, 9)
+    assert drafter.propose([1, 2, 8, 8, 1, 2], 5).tree.tokens == (9, 9)
     drafter = NgramDrafter(k=2, min_ngram=1, max_ngram=3, reference=(2, 9, 9))
-    assert drafter.propose([1, 2, 8, 8, 1, 2], 5) == (8, 8)
+    assert drafter.propose([1, 2, 8, 8, 1, 2], 5).tree.tokens == (8, 8)
 
 
 def test_a_given_text_is_proposed_in_blocks_while_it_is_followed_and_looked_up_afterwards():
     lookup = NgramDrafter(k=2, min_ngram=1, max_ngram=3, reference=(5, 6, 7, 8, 9))
     drafter = GivenDrafter(prompt_length=2, given=(5, 6, 7, 8, 9), lookup=lookup, k=2)
-    assert drafter.propose([0, 1], 9) == (5, 6)
-    assert drafter.propose([0, 1], 1) == (5,)
-    assert drafter.propose([0, 1, 5, 6, 7], 9) == (8, 9)
-    assert drafter.propose([0, 1, 5, 6, 7, 3], 9) == ()
-    assert drafter.propose([0, 1, 5, 6, 7, 3, 6], 9) == (7, 8)
+    assert drafter.propose([0, 1], 9).tree.tokens == (5, 6)
+    assert drafter.propose([0, 1], 1).tree.tokens == (5,)
+    assert drafter.propose([0, 1, 5, 6, 7], 9).tree.tokens == (8, 9)
+    assert drafter.propose([0, 1, 5, 6, 7, 3], 9).tree.tokens == ()
+    assert drafter.propose([0, 1, 5, 6, 7, 3, 6], 9).tree.tokens == (7, 8)
     lookup = NgramDrafter(k=2, min_ngram=1, max_ngram=3, reference=(5, 6))
     drafter = GivenDrafter(prompt_length=1, given=(5, 6), lookup=lookup, k=2)
-    assert drafter.propose([0, 5, 6], 9) == ()
+    assert drafter.propose([0, 5, 6], 9).tree.tokens == ()
 
 
 # --- methods --------------------------------------------------------------------------------------------------------

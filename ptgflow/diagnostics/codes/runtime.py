@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ptgflow.diagnostics.model import Rule
+from ptgflow.diagnostics.model import Rule, Severity
 
 EMPTY_PROMPT: Final = Rule(
     code="PTG601",
@@ -140,4 +140,30 @@ CARD_CONTRADICTED: Final = Rule(
     help="correct the card, or leave the field out (model.{field}=null) to read it from the checkpoint",
     what="A tokenizer fingerprint, a context length or capabilities that a card declares are not those of the weights.",
     why="Recipes are checked against cards before weights are loaded: a wrong card makes those checks worthless.",
+)
+LOW_AGREEMENT: Final = Rule(
+    code="PTG618",
+    slug="low-agreement",
+    message="int8 weights of {model!r} choose the token of the wide ones at {argmax} of the positions of a fixed text "
+    "(at least {least}), at {nats} nats a token (at most {most})",
+    help="write model.dtype=auto; or, if you accept it, model.force_int8=true",
+    what="Eight bits a weight change what this model writes by more than is allowed without a word.",
+    why="A quantised model is another model: how near it is to the one that was named is measured, not assumed.",
+)
+BATCH_HALVED: Final = Rule(
+    code="PTG619",
+    slug="batch-halved",
+    message="not enough memory for {rows} rows of {model!r} in a pass; going on with {fewer} at a time",
+    help="lower executor.batch_size to {fewer}, or raise executor.kv_memory_mb",
+    what="Keys and values of all rows did not fit into the memory, so some of them wait until others have ended.",
+    why="What waits is read again later: the text is the same, and takes longer.",
+    severity=Severity.WARNING,
+)
+UNKNOWN_TOKEN: Final = Rule(
+    code="PTG620",
+    slug="unknown-token",
+    message="logit_bias names token {token}, and the tokens of {model!r} go from 0 to {last}",
+    help="leave it out of logit_bias, or look the token up with the tokenizer of {model!r}",
+    what="A bias is for a token that the model does not have.",
+    why="It would change nothing, or the wrong token: ids differ from one tokenizer to the next.",
 )

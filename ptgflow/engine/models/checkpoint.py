@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -26,10 +26,10 @@ _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _READ_ERRORS: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
 
 
-def load_checkpoint(
-    card: ModelCard, folder: Path, *, dtype: torch.dtype
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_checkpoint(card: ModelCard, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The network and tokenizer of a folder with `config.json`, safetensors weights and tokenizer files.
+
+    Weights have the precision in which they are stored, and safetensors files are mapped, not read.
 
     Raises:
         RunError: SOURCE_NOT_FOUND (something is missing or damaged), UNSAFE_WEIGHTS, REMOTE_CODE, UNSUPPORTED_MODEL.
@@ -42,7 +42,7 @@ def load_checkpoint(
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
-                dtype=dtype,
+                dtype="auto",
                 attn_implementation=_attention(config),
                 use_safetensors=not pickled,
                 trust_remote_code=card.trust_remote_code,
@@ -54,6 +54,21 @@ def load_checkpoint(
         network, loading = loaded
         _check_complete(card, loading)
         return network, _tokenizer(card, folder)
+
+
+def mapped_embedding(network: PreTrainedModel, folder: Path) -> Tensor | None:
+    """The embedding, mapped to its file anew: of what is mapped only the rows that are looked up come into memory.
+
+    None where the file does not have it in the form that the network has it in.
+    """
+    weight: Tensor = network.get_input_embeddings().weight
+    name = next(name for name, parameter in network.named_parameters() if parameter is weight)
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            if name in tensors.keys():  # noqa: SIM118 (it is no mapping)
+                mapped: Tensor = tensors.get_tensor(name)
+                return mapped if mapped.shape == weight.shape and mapped.dtype == weight.dtype else None
+    return None
 
 
 def check_family(card: ModelCard, model_type: str) -> None:

@@ -1,26 +1,35 @@
 """A loaded model: the network, its codec, and what is true of them, read from the checkpoint and not from the card."""
 
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.model_card import DType
 from ptgflow.diagnostics.codes.runtime import (
     CARD_CONTRADICTED,
     EMPTY_PROMPT,
     PROMPT_TOO_LONG,
     UNSUPPORTED_MODEL,
 )
-from ptgflow.engine.models.checkpoint import load_checkpoint
+from ptgflow.engine.models.agreement import check_agreement, token_laws
+from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.models.sources import Tiny, resolve
 from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
+from ptgflow.engine.passes.interface import ModelPass
+from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker, linear_maker, resolved
+from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
+from ptgflow.engine.passes.written.forward import WrittenPass
+from ptgflow.engine.passes.written.reading import reason_against, written_out
+from ptgflow.engine.passes.written.weights import WrittenModel
 from ptgflow.errors import RunError
 
-DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Forward = Literal["auto", "written", "transformers"]
 
 CAUSAL_DECODER: Final = frozenset(
     {
@@ -40,26 +49,42 @@ class LoadedModel:
 
     name: str
     card: ModelCard
-    network: PreTrainedModel
-    """In evaluation mode, without gradients."""
+    weights: PreTrainedModel | WrittenModel
+    """transformers' network, in evaluation mode and without gradients, or what was written out of it."""
     codec: Codec
+    vocab_size: int
+    """Rows of the embedding, and logits a token."""
+    parameters: int
+    """Number of weights; a matrix that is used twice counts once."""
+    kv_bytes_per_token: int
+    """Size of one token's keys and values in all layers, in bytes of fp32."""
     context_length: int
     """Most tokens of prompt and answer together: the checkpoint's, or less where the card says so."""
     device: torch.device
-    dtype: torch.dtype
+    dtype: DType
+    """Precision of the weights, never `auto`."""
     capabilities: frozenset[Capability]
 
     @property
-    def parameters(self) -> int:
-        """Number of weights; a matrix that is used twice counts once."""
-        return sum(weight.numel() for weight in self.network.parameters())
+    def network(self) -> PreTrainedModel:
+        """Transformers' network, of a model that was loaded with `forward="transformers"`."""
+        assert isinstance(self.weights, PreTrainedModel), "a model that is written out has given its modules away"
+        return self.weights
 
     @property
-    def kv_bytes_per_token(self) -> int:
-        """Size of one token's keys and values in all layers, in bytes of fp32."""
-        config = self.network.config.to_dict()
-        head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-        return int(2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head_dim * 4)
+    def forward(self) -> Literal["written", "transformers"]:
+        """How its passes are computed."""
+        return "written" if isinstance(self.weights, WrittenModel) else "transformers"
+
+    def open_pass(self, *, budget: int | None = None) -> ModelPass:
+        """A pass with slots of its own, in at most `budget` bytes.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, for a model whose keys and values cannot be kept by position.
+        """
+        if isinstance(self.weights, WrittenModel):
+            return WrittenPass(self.weights, budget=budget)
+        return TransformersPass(self.weights, self.name, budget=budget)
 
     def check_prompt(self, tokens: int) -> None:
         """Whether a prompt of so many tokens leaves room for a new one.
@@ -75,48 +100,95 @@ class LoadedModel:
             raise RunError([finding])
 
 
-def load_model(card: ModelCard, *, attention: str = "auto", progress: Progress | None = None) -> LoadedModel:
+Models = dict[tuple[ModelCard, str, Forward], LoadedModel]
+"""Loaded models by their card, attention kernel and kind of forward pass."""
+
+
+def load_model(
+    card: ModelCard, *, attention: str = "auto", forward: Forward = "auto", progress: Progress | None = None
+) -> LoadedModel:
     """Fetch, convert and load what a card describes.
 
     Args:
         card: which model, in which precision, on which device.
         attention: the attention kernel of the framework, `sdpa` or `eager`; `auto`: `sdpa` where the model allows it.
+        forward: `written`, `transformers`, or `auto`: written out where that is possible.
         progress: is told every step, with bytes while a download runs.
 
     Raises:
-        RunError: the source cannot be reached or read, is damaged, unsafe or of an unsupported architecture, or says
-            something else than the card. Nothing half-fetched or half-converted stays behind.
+        RunError: the source cannot be reached or read, is damaged, unsafe or of an unsupported architecture, says
+            something else than the card, or cannot be run as asked. Nothing half-fetched or half-converted stays.
     """
     tell = progress or silent
     device = _device(card)
-    network, tokenizer = _network_and_tokenizer(card, tell)
+    network, tokenizer, folder = _network_and_tokenizer(card, tell)
     _set_attention(card, network, attention)
-    _settle(card, network, device)
+    written = _is_written(card, network, forward)
+    dtype = resolved(card.dtype, device, written=written)
+    if dtype == "int8" and not (written and device.type == "cpu"):
+        reason = "int8 weights need the written-out pass on a processor"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write model.dtype=auto")])
     codec = Codec(tokenizer, model=card.name, end_ids=_end_ids(network), rows=network.config.vocab_size)
-    config = network.config
     _check_card(card, network, codec)
+    _settle(card, network, device, None if written else FLOATS[dtype])
+    facts = {
+        "vocab_size": network.config.vocab_size,
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "kv_bytes_per_token": key_value_shape(network).bytes_per_slot * 4 // network.dtype.itemsize,
+        "context_length": card.context_length or network.config.max_position_embeddings,
+    }
+    weights = _written(card, network, codec, dtype, device, folder) if written else network
     return LoadedModel(
         name=card.name,
         card=card,
-        network=network,
+        weights=weights,
         codec=codec,
-        context_length=card.context_length or config.max_position_embeddings,
         device=device,
-        dtype=DTYPES[card.dtype],
+        dtype=dtype,
         capabilities=CAUSAL_DECODER if card.capabilities is None else card.capabilities,
+        **facts,
     )
 
 
-def _network_and_tokenizer(card: ModelCard, tell: Progress) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _network_and_tokenizer(
+    card: ModelCard, tell: Progress
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Path | None]:
+    """The network with its weights as they are stored, the tokenizer, and the folder that both are from."""
     source = resolve(card, tell)
     if isinstance(source, Tiny):
         tokenizer = tiny_tokenizer()
-        network = tiny_network(tokenizer)
-        for weight in network.parameters():  # Not the rotary frequencies, which stay fp32 as in any checkpoint.
-            weight.data = weight.data.to(DTYPES[card.dtype])
-        return network, tokenizer
+        return tiny_network(tokenizer), tokenizer, None
     tell(f"loading {card.name}")
-    return load_checkpoint(card, source, dtype=DTYPES[card.dtype])
+    return *load_checkpoint(card, source), source
+
+
+def _is_written(card: ModelCard, network: PreTrainedModel, forward: Forward) -> bool:
+    reason = reason_against(network)
+    if forward == "written" and reason is not None:
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write accelerate.forward=auto")])
+    return forward != "transformers" and reason is None
+
+
+def _written(
+    card: ModelCard, network: PreTrainedModel, codec: Codec, dtype: DType, device: torch.device, folder: Path | None
+) -> WrittenModel:
+    """Write a network out; it is of no use afterwards.
+
+    Raises:
+        RunError: UNSUPPORTED_MODEL, for int8 weights that agree too little with those of the checkpoint.
+    """
+    reference = token_laws(network, codec) if dtype == "int8" else None
+    embedding = None if folder is None or device.type != "cpu" else mapped_embedding(network, folder)
+    model = written_out(
+        network,
+        linear_maker(dtype, device),
+        head_maker(dtype, device),
+        activation_dtype(dtype, device),
+        embedding=embedding,
+    )
+    if reference is not None:
+        check_agreement(card, reference, WrittenPass(model, budget=None), codec)
+    return model
 
 
 def _set_attention(card: ModelCard, network: PreTrainedModel, attention: str) -> None:
@@ -143,10 +215,16 @@ def _device(card: ModelCard) -> torch.device:
     return device
 
 
-def _settle(card: ModelCard, network: torch.nn.Module, device: torch.device) -> None:
-    """Move a network to its device, and make sure that nobody trains it by accident."""
+def _settle(card: ModelCard, network: PreTrainedModel, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Move a network to its device, and make sure that nobody trains it by accident.
+
+    `dtype` None leaves the weights as they are stored.
+    """
     try:
         network.to(device)
+        if dtype is not None:
+            for weight in network.parameters():  # Not the rotary frequencies, which stay fp32 in any checkpoint.
+                weight.data = weight.data.to(dtype)
     except torch.OutOfMemoryError as error:
         reason = f"it does not fit into the memory of {device}"
         remedy = "write model.dtype=bfloat16, or model.device=cpu"

@@ -1,0 +1,24 @@
+"""Acceptance rules: which proposals the target keeps, and which token it writes after them. No model inside."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from ptgflow.engine.acceptance.block import Block as Block
+from ptgflow.engine.acceptance.match import Match as Match
+from ptgflow.engine.acceptance.residual import residual_distribution as residual_distribution
+from ptgflow.engine.acceptance.rule import AcceptanceRule as AcceptanceRule
+from ptgflow.engine.acceptance.rule import TargetLaw as TargetLaw
+from ptgflow.engine.acceptance.siblings import without_replacement as without_replacement
+from ptgflow.engine.acceptance.speculative import Speculative as Speculative
+from ptgflow.engine.acceptance.top_k import TopK as TopK
+from ptgflow.engine.acceptance.typical import Typical as Typical
+from ptgflow.engine.acceptance.walking import Judged as Judged
+from ptgflow.engine.acceptance.walking import walk as walk
+
+Acceptance = Literal["speculative", "match", "block", "typical", "top_k"]
+"""The names of the rules."""
+
+RULES: Final[Mapping[str, type[AcceptanceRule]]] = {
+    rule.name: rule for rule in (Speculative, Match, Block, Typical, TopK)
+}
+"""Every rule by its name."""

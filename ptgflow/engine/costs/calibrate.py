@@ -1,0 +1,97 @@
+"""Measures what passes of a loaded model cost on its device, once, and keeps the curve in the cache."""
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Final, final
+
+import torch
+
+from ptgflow.contracts.cost_curve import CostCurve, CurveKey
+from ptgflow.engine.costs.measure import QUICK, Shape, measure
+from ptgflow.engine.costs.store import device_name, load_curve, save_curve
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.models.progress import Progress, silent
+from ptgflow.engine.slots import RowInput
+from ptgflow.engine.trees import TokenTree
+
+_CHUNK: Final = 256
+
+
+def curve_key(model: LoadedModel) -> CurveKey:
+    """What a curve of this model on this machine is true of."""
+    return CurveKey(
+        device=device_name(model.device),
+        threads=torch.get_num_threads(),
+        dtype=model.dtype,
+        forward=model.forward,
+        model=model.name,
+        fingerprint=f"{model.parameters} weights, {model.vocab_size} tokens, {model.kv_bytes_per_token} bytes a slot",
+        ptgflow=version("ptgflow"),
+        torch=torch.__version__,
+    )
+
+
+def curve_of(model: LoadedModel, progress: Progress | None = None) -> CostCurve:
+    """The stored curve of a model, or a quickly measured one, which is then stored."""
+    tell = progress or silent
+    key = curve_key(model)
+    return load_curve(key, tell) or calibrate(model, QUICK, progress=progress, repeats=3)
+
+
+def calibrate(
+    model: LoadedModel, grid: tuple[Shape, ...], *, repeats: int, progress: Progress | None = None
+) -> CostCurve:
+    """Measure a grid of passes, and store the curve in place of any older one of the same key.
+
+    Points whose context the model cannot read are left out.
+
+    Raises:
+        RunError: FILE_PROBLEM, when the cache folder cannot be written.
+    """
+    tell = progress or silent
+    fitting = tuple(shape for shape in grid if shape.context + shape.width <= model.context_length)
+    timer = PassTimer(model)
+    points = measure(timer, fitting, repeats, tell)
+    curve = CostCurve(key=curve_key(model), points=tuple(points))
+    save_curve(curve)
+    return curve
+
+
+@final
+class PassTimer:
+    """Times passes of any shape; rows and their contexts are made once and stay as they are."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._pass = model.open_pass()
+        self._vocab = model.vocab_size
+        self._wait: Callable[[], None] = torch.cuda.synchronize if model.device.type == "cuda" else lambda: None
+        self._rows: dict[int, list[int]] = {}
+        """Context -> rows that have it."""
+
+    def __call__(self, rows: int, width: int, context: int) -> float:
+        """Seconds of one pass over `rows` rows with `width` new tokens each behind `context` slots."""
+        tokens = [self._token(at) for at in range(width)]
+        tree = TokenTree.chain(tokens[1:])
+        inputs = [RowInput(row=row, tokens=(tokens[0],), tree=tree) for row in self._with_context(rows, context)]
+        self._wait()
+        started = time.perf_counter()
+        self._pass(inputs)
+        self._wait()
+        return time.perf_counter() - started
+
+    def _with_context(self, count: int, context: int) -> list[int]:
+        cache, rows = self._pass.cache, self._rows.setdefault(context, [])
+        if not rows:
+            rows.append(cache.admit())
+            for start in range(0, context, _CHUNK):
+                tokens = tuple(self._token(at) for at in range(start, min(start + _CHUNK, context)))
+                self._pass([RowInput(row=rows[0], tokens=tokens, wanted=False)])
+                cache.commit({rows[0]: range(len(tokens))})
+        while len(rows) < count:
+            rows.append(cache.fork(rows[0]))
+        return rows[:count]
+
+    def _token(self, at: int) -> int:
+        """Any tokens do: the time of a pass does not depend on them."""
+        return at * 7919 % self._vocab

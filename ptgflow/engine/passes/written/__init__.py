@@ -1,0 +1,1 @@
+"""The Llama, Mistral, Qwen and Gemma families written out over merged, packed weights."""

@@ -1,0 +1,7 @@
+"""Keys and values of many rows, each with a length of its own."""
+
+from ptgflow.engine.slots.cache import RowInput, SlotCache, SlotsFullError
+from ptgflow.engine.slots.placement import Group, Placement
+from ptgflow.engine.slots.storage import KeyValueShape
+
+__all__ = ["Group", "KeyValueShape", "Placement", "RowInput", "SlotCache", "SlotsFullError"]

@@ -1,0 +1,143 @@
+"""Where one pass reads and writes: the tokens of all rows one after the other, and which slots each of them may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from ptgflow.engine.slots.storage import Bucket
+from ptgflow.engine.trees import TokenTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTokens:
+    """What one row brings to a pass."""
+
+    length: int
+    """Valid slots of the row: the first new token goes to the next one."""
+    tokens: tuple[int, ...]
+    """Tokens that follow the row's text one after the other: at least one."""
+    tree: TokenTree
+    """Tokens that may follow them."""
+
+    @property
+    def count(self) -> int:
+        return len(self.tokens) + len(self.tree)
+
+    @property
+    def ids(self) -> list[int]:
+        return [*self.tokens, *self.tree.tokens]
+
+    @property
+    def positions(self) -> list[int]:
+        """The position of each: a node's follows from its depth, not from its slot."""
+        start = self.length + len(self.tokens)
+        return [*range(self.length, start), *(start + depth for depth in self.tree.depths)]
+
+    def sees(self) -> Bool[Tensor, "new new"]:
+        """Which new tokens each new token may see: all that lead to it, and itself."""
+        size, pending = self.count, len(self.tokens)
+        seen = torch.ones(size, size, dtype=torch.bool).tril()
+        for node in range(len(self.tree)):
+            seen[pending + node, pending:] = False
+            seen[pending + node, [pending + step for step in self.tree.path(node)]] = True
+        return seen
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """Rows that lie next to each other in one bucket: one attention call for all of them.
+
+    The pass sees them padded on the left to one width, so that the last tokens of all stand in the last columns.
+    """
+
+    bucket: Bucket
+    first: int
+    """Where the first row lies; the others follow it."""
+    rows: tuple[NewTokens, ...]
+    begin: int
+    """Its first token among all tokens of the pass."""
+    width: int
+    """Columns: at least the most new tokens that a row has."""
+
+    @cached_property
+    def end(self) -> int:
+        return self.begin + sum(row.count for row in self.rows)
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows)
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether no row is padded."""
+        return all(row.count == self.width for row in self.rows)
+
+    @cached_property
+    def slots(self) -> Int[Tensor, " tokens"]:
+        """Where each new token is written: `row number * capacity + slot`."""
+        capacity = self.bucket.capacity
+        at = [
+            (self.first + number) * capacity + slot
+            for number, row in enumerate(self.rows)
+            for slot in range(row.length, row.length + row.count)
+        ]
+        return self._tensor(at)
+
+    @cached_property
+    def columns(self) -> Int[Tensor, " tokens"]:
+        """Where each new token stands in the padded form: `row number in the group * width + column`."""
+        at = [
+            number * self.width + column
+            for number, row in enumerate(self.rows)
+            for column in range(self.width - row.count, self.width)
+        ]
+        return self._tensor(at)
+
+    def visible(self, window: int | None = None) -> Bool[Tensor, "rows width capacity"]:
+        """Which slots each padded column may see; with `window`, of those within so many positions, its own included.
+
+        A column of padding sees what the row's first new token sees, so that no column sees nothing.
+        """
+        device, slot = self.bucket.shape.device, torch.arange(self.bucket.capacity, device=self.bucket.shape.device)
+        starts = self._tensor([row.length for row in self.rows])[:, None, None]
+        counts = self._tensor([row.count for row in self.rows])[:, None, None]
+        order = torch.arange(self.width, device=device)[None, :, None] - (self.width - counts)
+        query = starts + order.clamp(min=0)
+        # As if each row were a chain, where a token's slot is its position; rows with a wider tree are put right below.
+        seen = slot <= query
+        if window is not None:
+            seen &= slot > query - window
+        for number, row in enumerate(self.rows):
+            if not row.tree.is_chain:
+                seen[number, self.width - row.count :] = self._seen_by_tree(row, window).to(device)
+        return seen
+
+    def _seen_by_tree(self, row: NewTokens, window: int | None) -> Bool[Tensor, "new capacity"]:
+        capacity = self.bucket.capacity
+        seen = torch.zeros(row.count, capacity, dtype=torch.bool)
+        seen[:, : row.length] = True
+        seen[:, row.length : row.length + row.count] = row.sees()
+        if window is not None:
+            query = torch.tensor(row.positions)
+            position = torch.arange(capacity)
+            position[row.length : row.length + row.count] = query
+            seen &= position > query[:, None] - window
+        return seen
+
+    def _tensor(self, values: Sequence[int]) -> Int[Tensor, " values"]:
+        return torch.tensor(values, dtype=torch.long, device=self.bucket.shape.device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placement:
+    """One pass: its tokens group by group, row by row, and which of them the caller wants logits of."""
+
+    groups: tuple[Group, ...]
+    tokens: Int[Tensor, " tokens"]
+    positions: Int[Tensor, " tokens"]
+    wanted: Int[Tensor, " wanted"]
+    """In the order in which the caller listed the rows."""

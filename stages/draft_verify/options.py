@@ -1,0 +1,61 @@
+"""What every drafter's options share: how much is proposed, how much of it is verified, and what is kept. No torch."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from ptgflow.contracts import Level, StageOptions
+
+Acceptance = Literal["match", "speculative", "block", "typical", "top_k"]
+
+PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
+    "accept_threshold": ("typical", "threshold"),
+    "accept_alpha": ("typical", "alpha"),
+    "accept_k": ("top_k", "k"),
+    "accept_gap": ("top_k", "gap"),
+}
+"""Option -> the rule that it is for, and its name there."""
+
+
+class VerifyOptions(StageOptions):
+    """How much is proposed, how much of it is verified, and what is kept."""
+
+    k: int = Field(default=16, ge=1, le=64, description="most tokens proposed a round")
+    length: Literal["expected_throughput", "fixed"] = Field(
+        default="expected_throughput",
+        description="`expected_throughput`: as many proposals are verified as pay by the measured cost of a pass; "
+        "`fixed`: all of them",
+    )
+    accept: Acceptance = Field(
+        default="match",
+        description="`match`: keep proposals while they equal the target's own draw; `speculative`: rejection "
+        "sampling; `block`: rejection sampling of whole chains. These give the target's law, and at temperature 0 its "
+        "greedy text. `typical` and `top_k` keep what is likely enough, and promise neither",
+    )
+    accept_threshold: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="of `typical`: a proposal this likely is always kept; null: 0.09"
+    )
+    accept_alpha: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1.0,
+        description="of `typical`: how much less is enough where the target is unsure; null: 0.3",
+    )
+    accept_k: int | None = Field(
+        default=None, ge=1, le=100, description="of `top_k`: a proposal among so many likeliest tokens is kept; null: 3"
+    )
+    accept_gap: float | None = Field(
+        default=None, ge=0.0, description="of `top_k`: unless it is so many nats below the likeliest; null: 1"
+    )
+
+    def guarantee(self, temperature: float) -> Level:
+        if self.accept == "top_k" or (self.accept == "typical" and temperature > 0):
+            return "none"
+        return "exact" if temperature == 0 else "distribution"
+
+    def conflicts(self) -> tuple[str, ...]:
+        return tuple(
+            f"{option} is of accept={rule}, and accept is {self.accept}"
+            for option, (rule, _) in PARAMETERS.items()
+            if getattr(self, option) is not None and self.accept != rule
+        )
