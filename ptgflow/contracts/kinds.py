@@ -76,9 +76,11 @@ class Draft(Text):
 
     scores: tuple[float, ...]
     """Log-probability of each token under the step-wise model that proposed it, in nats, at most 0."""
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
+    """For each token the likeliest ones at its place with their scores; empty where nobody asked for them."""
 
     def __post_init__(self) -> None:
-        _same_length(self, origin=self.origin, scores=self.scores)
+        _same_length(self, origin=self.origin, scores=self.scores, tops=self.tops or self.scores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,9 @@ class Verified(Draft):
     guarantee: Guarantee = NO_GUARANTEE
 
     def __post_init__(self) -> None:
-        _same_length(self, origin=self.origin, scores=self.scores, verdicts=self.verdicts)
+        _same_length(
+            self, origin=self.origin, scores=self.scores, tops=self.tops or self.scores, verdicts=self.verdicts
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,11 @@ class DecodeLoop:
             work.inputs.append(RowInput(row=member.slot, tokens=stretch, wanted=len(stretch) == len(unread)))
             work.proposals.append(None)
         writing = [at for at, one in enumerate(work.inputs) if one.wanted]
-        proposals = self._proposing.proposals([self._members[work.rows[at]] for at in writing], cache)
+        proposals = self._proposing.proposals(
+            [self._members[work.rows[at]] for at in writing],
+            cache,
+            reading=sum(len(one.tokens) for one in work.inputs),
+        )
         for at, proposal in zip(writing, proposals, strict=True):
             if isinstance(proposal, Exception):
                 failed[work.rows[at]] = proposal

@@ -23,8 +23,14 @@ class Proposing:
         """What a row knows when it starts: what the rows before it have learnt."""
         return AcceptanceRecord(self._all_rows)
 
-    def proposals(self, members: Sequence[Member], cache: SlotCache) -> list[Proposal | Exception]:
-        """For each row what is verified in the next pass; or the error of its drafter, which is the row's own."""
+    def proposals(self, members: Sequence[Member], cache: SlotCache, *, reading: int) -> list[Proposal | Exception]:
+        """For each row what is verified in the next pass; or the error of its drafter, which is the row's own.
+
+        Args:
+            members: the rows that will have logits.
+            cache: tells how much of each row's text was read.
+            reading: tokens of texts that the pass reads, of these rows and of others.
+        """
         found: list[Proposal | Exception] = []
         contexts = [cache.length(member.slot) if member.slot is not None else 0 for member in members]
         for member, context in zip(members, contexts, strict=True):
@@ -34,17 +40,20 @@ class Proposing:
                 found.append(member.row.propose(limit))
             except Exception as error:
                 found.append(error)
-        # Rows of a fixed length take what they propose.
-        free = {
-            at: one
-            for at, one in enumerate(found)
-            if isinstance(one, Proposal) and self._of(members[at]) is self._widths
-        }
-        if not any(len(one.tree) for one in free.values()):
-            return found
-        offers = [_offer(proposal, members[at], contexts[at]) for at, proposal in free.items()]
-        for (at, proposal), nodes in zip(free.items(), self._widths.choose(offers), strict=True):
-            found[at] = _restricted(proposal, nodes)
+        # Rows of a fixed length take what they propose, and the others choose with that in the pass.
+        free = [isinstance(one, Proposal) and self._of(members[at]) is self._widths for at, one in enumerate(found)]
+        fixed = sum(
+            len(one.tree) for one, is_free in zip(found, free, strict=True) if not is_free and isinstance(one, Proposal)
+        )
+        offers = [
+            _offer(one if is_free and isinstance(one, Proposal) else NOTHING, member, context)
+            for one, is_free, member, context in zip(found, free, members, contexts, strict=True)
+        ]
+        if any(len(offer.tree) for offer in offers):
+            for at, nodes in enumerate(self._widths.choose(offers, pending=reading + fixed)):
+                proposal = found[at]
+                if free[at] and isinstance(proposal, Proposal):
+                    found[at] = _restricted(proposal, nodes)
         return found
 
     def _of(self, member: Member) -> WidthPolicy:
@@ -70,7 +79,8 @@ def _offer(proposal: Proposal, member: Member, context: int) -> Offer:
         # A later sibling was drawn given the earlier ones, so it is never verified without them.
         least: dict[int, float] = {}
         for node, parent in enumerate(proposal.tree.parents):
-            survival[node] = least[parent] = min(survival[node], least.get(parent, 1.0))
+            above = survival[parent] if parent >= 0 else 1.0
+            survival[node] = least[parent] = min(survival[node], least.get(parent, 1.0), above)
     return Offer(tree=proposal.tree, survival=survival, context=context)
 
 

@@ -26,6 +26,7 @@ def whole_sentences(text: Text, codec: Codec) -> Text:
     }
     if isinstance(text, Draft):
         changes["scores"] = tuple(text.scores[place] for place in places)
+        changes["tops"] = tuple(text.tops[place] for place in places) if text.tops else ()
     if isinstance(text, Verified):
         changes["verdicts"] = tuple(text.verdicts[place] for place in places)
     return replace(text, **changes)

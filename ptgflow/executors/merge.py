@@ -31,7 +31,11 @@ def merged(
         "finish_reason": _finish_reason(texts),
     }
     if issubclass(kind, Draft):
-        fields["scores"] = tuple(score for piece in pieces if isinstance(piece, Draft) for score in piece.scores)
+        traced = [piece for piece in pieces if isinstance(piece, Draft)]
+        fields["scores"] = tuple(score for piece in traced for score in piece.scores)
+        if any(piece.tops for piece in traced):
+            # What joins the segments was not chosen among others.
+            fields["tops"] = tuple(top for piece in traced for top in piece.tops or ((),) * len(piece.token_ids))
     if issubclass(kind, Verified):
         judged = [piece for piece in pieces if isinstance(piece, Verified)]
         fields["verdicts"] = tuple(verdict for piece in judged for verdict in piece.verdicts)

@@ -10,12 +10,12 @@ import torch
 
 from ptgflow.compiler.guarantee import guarantee_of
 from ptgflow.compiler.program import Program
-from ptgflow.contracts import Guarantee, Segment, Text
+from ptgflow.contracts import Draft, Guarantee, Segment, Text
 from ptgflow.engine.models.codec import Codec
 from ptgflow.errors import PtgError
 from ptgflow.executors.flow import Track
 from ptgflow.executors.request import Job
-from ptgflow.executors.result import Metrics, Result, SegmentRecord, StageRecord
+from ptgflow.executors.result import Metrics, Result, SegmentRecord, StageRecord, TokenLogprobs
 from ptgflow.executors.worker import Running
 
 
@@ -49,11 +49,22 @@ def finished(job: Job, program: Program, running: Running, value: Segment, codec
         text=value.text,
         token_ids=ids,
         origin=value.origin if aligned else (),
+        logprobs=_logprobs(job, value) if aligned else None,
         finish_reason=value.finish_reason,
         segments=_segments(running.track, value),
         guarantee=_guarantee(job, program, running.track),
         metrics=_metrics(job, program, running, len(ids)),
         how="; ".join(running.track.notes),
+    )
+
+
+def _logprobs(job: Job, value: Text) -> tuple[TokenLogprobs, ...] | None:
+    if job.generation.sampling.logprobs is None or not isinstance(value, Draft):
+        return None
+    tops = value.tops or ((),) * len(value.token_ids)
+    return tuple(
+        TokenLogprobs(token_id=token, logprob=score, top=top)
+        for token, score, top in zip(value.token_ids, value.scores, tops, strict=True)
     )
 
 

@@ -26,6 +26,17 @@ class StageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprobs:
+    """How likely a token was where it was written."""
+
+    token_id: int
+    logprob: float
+    """In nats, under the target; see `ptgflow.engine.request.Decoded.scores`."""
+    top: tuple[tuple[int, float], ...]
+    """The likeliest tokens there, and their log-probabilities; empty for a heading, which nobody chose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRecord:
     """One segment of the answer; an answer that was not split has one."""
 
@@ -75,6 +86,8 @@ class Result:
     """Of the final text under the target's tokenizer."""
     origin: tuple[str, ...] = ()
     """The slot that wrote each token."""
+    logprobs: tuple[TokenLogprobs, ...] | None = None
+    """Of each token of the final text, where `logprobs=` asked for it and the last stage knows."""
     finish_reason: str = ""
     segments: tuple[SegmentRecord, ...] = ()
     guarantee: Guarantee = NO_GUARANTEE
@@ -94,6 +107,8 @@ class Result:
         """One line of an output file."""
         plain = asdict(self)
         del plain["error_report"]
+        if self.logprobs is None:
+            del plain["logprobs"]
         plain["guarantee"] = {
             "level": self.guarantee.level,
             "target": self.guarantee.target,

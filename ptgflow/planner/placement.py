@@ -10,6 +10,8 @@ from ptgflow.contracts import ModelCard, Paradigm
 
 _WEIGHT_BYTES = {"auto": 4, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 """At most: what `auto` means is known on the device."""
+READ_AT_ONCE = 512
+"""Tokens of prompts that a pass reads at most; a test holds it beside the engine's own number."""
 _ACTIVATION_BYTES = 4
 """At most: on a processor keys and values are fp32 whatever the weights are."""
 
@@ -99,7 +101,9 @@ def _keys_and_values(card: ModelCard, tokens: int) -> int | None:
 
 
 def _most_rounds(program: Program, max_tokens: int) -> int | None:
-    """A pass of a decoding loop adds at least one token, and reading the prompt adds the first.
+    """A pass of a decoding loop adds at least one token, and the last one that reads a prompt adds the first.
+
+    A prompt is read in stretches, after those in which another row may read what both begin with.
 
     A split that asks the model for a plan adds the plan's own tokens; segments run side by side, so the longest counts,
     and none is longer than the whole answer may be.
@@ -113,4 +117,9 @@ def _most_rounds(program: Program, max_tokens: int) -> int | None:
             total += int(fields.get("plan_tokens", 0)) + (1 if fields.get("router") == "model" else 0)
         elif node.paradigm is not Paradigm.MERGE:
             total += max_tokens
+        if node.paradigm is Paradigm.MERGE:
+            continue
+        if node.card is None or node.card.context_length is None:
+            return None
+        total += 2 * -(-node.card.context_length // READ_AT_ONCE)
     return total

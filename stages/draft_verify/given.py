@@ -54,6 +54,7 @@ def verified(decoded: Decoded, value: Prompt | Draft, prompt: Prompt, context: S
         prompt=prompt,
         finish_reason=_finish_reason(decoded, value),
         scores=decoded.scores,
+        tops=decoded.tops,
         verdicts=(*agreed, *decoded.verdicts[same:]),
         rejected=decoded.rejected,
         guarantee=guarantee(context),

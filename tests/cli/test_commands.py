@@ -353,7 +353,7 @@ def test_plan_in_every_format(capfd, kind):
     for words in ("split", "write", "Branches[Prompt]"):
         assert words in out
     if kind == "json":
-        assert json.loads(out)["placement"]["most_rounds"] == 96 + 512
+        assert json.loads(out)["placement"]["most_rounds"] == 96 + 512 + 2 * 2 * 8192 // 512
     if kind == "svg":
         import xml.etree.ElementTree as ElementTree
 

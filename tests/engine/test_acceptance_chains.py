@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ptgflow.engine.acceptance import Block, Match, Speculative, residual_distribution
@@ -25,6 +25,17 @@ from tests.engine.test_acceptance_enumeration import (
 )
 
 each_rule = pytest.mark.parametrize("rule", [Speculative(), Match(), Block()], ids=lambda rule: rule.name)
+
+
+def quarters(*parts):
+    return tuple(Fraction(part, 4) for part in parts)
+
+
+# After the first proposal, kept with less than certainty, several tokens are left over in shares that depend on that.
+PARTLY_KEPT = {
+    "table": (quarters(2, 2, 0),) * VOCAB + (quarters(1, 1, 2),),
+    "draft": (quarters(1, 0, 3),) * VOCAB + (quarters(2, 1, 1),),
+}
 some_tokens = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=6)
 seeds = st.integers(0, 2**63 - 1)
 
@@ -46,6 +57,8 @@ def seeded(seed):
 
 @settings(max_examples=12, deadline=None)
 @given(table=tables, draft=tables, length=st.integers(0, 3))
+@example(**PARTLY_KEPT, length=2)
+@example(**PARTLY_KEPT, length=3)
 @each_rule
 def test_a_round_with_a_stochastic_chain_keeps_the_law(rule, table, draft, length):
     assert law_of_one_round(rule, table, chain_or_nothing(draft, length), length) == law_of_target(table, length + 1)
@@ -65,13 +78,14 @@ def test_a_round_with_a_deterministic_chain_keeps_the_law(rule, table, tokens, l
 
 @settings(max_examples=5, deadline=None)
 @given(table=tables, draft=tables, length=st.integers(1, 2))
+@example(**PARTLY_KEPT, length=2)
 @each_rule
 def test_rounds_with_a_stochastic_chain_have_the_target_s_law(rule, table, draft, length):
     """What an earlier round has looked at says nothing about what a later one does."""
     assert outcomes(rounds(rule, table, stochastic_chain(draft, length), 2)) == law_of_target(table, 2)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(table=tables, tokens=some_tokens, length=st.integers(1, 3))
 @each_rule
 def test_rounds_with_a_deterministic_chain_have_the_target_s_law(rule, table, tokens, length):

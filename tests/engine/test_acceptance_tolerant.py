@@ -136,6 +136,23 @@ def test_the_published_parameters_at_a_hand_computed_place():
             assert rule.judge(lambda at, rows=rows: rows[at], tree, None, 0, lambda *key: 0.5).path == (0,)
 
 
+def test_what_is_just_at_the_bound():
+    rows = torch.tensor([[0.5, 0.25, 0.25]] * 2, dtype=torch.float64)
+    tree = TokenTree.chain([1])
+
+    def keeps(rule):
+        return bool(rule.judge(lambda at: rows[at], tree, None, 0, lambda *key: 0.5).path)
+
+    alpha = 0.25 * math.exp(1.5 * math.log(2.0))  # The entropy is 3/2 ln 2.
+    assert not keeps(Typical(threshold=0.25, alpha=1.0))
+    assert keeps(Typical(threshold=0.2499, alpha=1.0))
+    assert not keeps(Typical(threshold=1.0, alpha=alpha * 1.0001))
+    assert keeps(Typical(threshold=1.0, alpha=alpha * 0.9999))
+    assert keeps(TopK(k=2, gap=math.log(2.0) * 1.0001)), "one of two that are equally likely"
+    assert not keeps(TopK(k=2, gap=math.log(2.0) * 0.9999))
+    assert not keeps(TopK(k=1, gap=math.log(2.0) * 1.0001))
+
+
 def test_where_equally_long_paths_part_the_earlier_sibling_is_kept():
     rows = torch.full((5, VOCAB), 1 / VOCAB, dtype=torch.float64)
     tree = TokenTree((0, 1, 2, 3), (-1, -1, 1, 0))

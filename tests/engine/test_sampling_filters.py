@@ -92,8 +92,9 @@ def test_an_edge_that_rounding_might_move_is_left_to_the_definition():
 def test_the_smallest_nucleus_is_what_greedy_decoding_takes():
     logits = lines(1.0, count=8, steps=1)
     assert (logits == logits.amax(dim=-1, keepdim=True)).sum(dim=-1).amax() > 1, "some have several likeliest tokens"
-    for line, (_, law) in zip(logits, laws(logits, [Sampling(temperature=1.0, top_p=1e-6)] * 8), strict=True):
-        assert law.nonzero()[:, 0].tolist() == [int(line.argmax())]
+    for top_p in (1e-6, 1e-17):
+        for line, (_, law) in zip(logits, laws(logits, [Sampling(temperature=1.0, top_p=top_p)] * 8), strict=True):
+            assert law.nonzero()[:, 0].tolist() == [int(line.argmax())]
 
 
 def test_impossible_tokens_stay_impossible():

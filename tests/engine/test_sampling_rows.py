@@ -159,6 +159,14 @@ def test_a_history_is_the_terms_of_the_tokens_so_far(prompt, parts, repetition, 
     assert history.changes == (repetition != 1.0 or presence != 0.0 or any(bias.values()))
 
 
+def test_a_history_grows_with_its_text():
+    history = History(Sampling(presence_penalty=1.0), [1, 2], VOCAB, CPU)
+    for begin in range(0, VOCAB, 50):
+        history.extend(range(begin, begin + 50))
+        assert history.ids.tolist() == list(range(begin + 50))
+        assert history.terms.T.tolist() == [[1.0, 1.0, 0.0]] * (begin + 50)
+
+
 def test_a_history_without_penalties_holds_nothing():
     history = History(Sampling(temperature=1.0, top_p=0.5), range(VOCAB), VOCAB, CPU)
     history.extend([1, 2])

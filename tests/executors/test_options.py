@@ -5,7 +5,9 @@ import torch
 
 from ptgflow.api import load_recipe
 from ptgflow.contracts import NO_GUARANTEE, Guarantee, Prompt, Verified
+from ptgflow.engine.decode import CHUNK
 from ptgflow.executors.crop import whole_sentences
+from ptgflow.planner.placement import READ_AT_ONCE
 
 LIST = "Translate each of the following words:\n1. sun\n2. moon\n3. sea\n4. hill"
 
@@ -30,6 +32,10 @@ def test_the_memory_for_keys_and_values():
     assert made._loops["tiny"]._pass.cache.budget == 3 * 2**20
 
 
+def test_the_plan_knows_how_much_is_read_at_once():
+    assert READ_AT_ONCE == CHUNK
+
+
 def test_the_number_of_threads():
     before = torch.get_num_threads()
     try:
@@ -50,6 +56,22 @@ def test_the_batch_size_bounds_a_pass():
         texts.add(result.text)
     assert len(texts) == 1, "the batch size changes no text"
     assert rounds[1] > rounds[4]
+
+
+def test_the_likeliest_tokens_are_reported_where_they_are_asked_for():
+    result = plan("logprobs=2", "stage@stages.split=decompose/schema", recipe="decomp_dv").run(LIST)
+    assert [one.token_id for one in result.logprobs] == list(result.token_ids)
+    chosen = [one for one, slot in zip(result.logprobs, result.origin, strict=True) if slot == "write"]
+    assert chosen
+    for one in chosen:
+        assert len(one.top) == 2
+        assert one.top[0][1] >= one.top[1][1]
+        # Greedy: what was written is the likeliest.
+        assert one.top[0] == (one.token_id, pytest.approx(one.logprob))
+    assert all(one.top == () for one, slot in zip(result.logprobs, result.origin, strict=True) if slot != "write")
+    plain = plan().run("Hello.")
+    assert plain.logprobs is None
+    assert "logprobs" not in plain.record()
 
 
 def test_the_precision_of_the_model():

@@ -176,7 +176,7 @@ def test_masked_after_one_shot_is_explained(tmp_path):
         (["temperature=hot"], "PTG008", "temperature"),
         (["temperature=-1"], "PTG008", "greater"),
         (["seed=1.5"], "PTG008", "seed"),
-        (["stages.write.k=0"], "PTG008", "stages.write.k=8"),
+        (["stages.write.k=0"], "PTG008", "stages.write.k=16"),
         (["stages.write.min_ngram=7"], "PTG008", "min_ngram, 7"),
         (["stop=['']"], "PTG008", "stop"),
         (["model.dtype=float8"], "PTG008", "bfloat16"),

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Final, final
 
 import torch
 
 from ptgflow.contracts.cost_curve import CostCurve, CurveKey
-from ptgflow.engine.costs.measure import QUICK, Shape, measure
+from ptgflow.engine.costs.measure import QUICK, Shape, fitting, measure
 from ptgflow.engine.costs.store import device_name, load_curve, save_curve
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import TokenTree
+from ptgflow.errors import RunError
 
 _CHUNK: Final = 256
 
@@ -33,10 +35,15 @@ def curve_key(model: LoadedModel) -> CurveKey:
 
 
 def curve_of(model: LoadedModel, progress: Progress | None = None) -> CostCurve:
-    """The stored curve of a model, or a quickly measured one, which is then stored."""
+    """The stored curve of a model, or a quickly measured one, which is then stored if that is possible."""
     tell = progress or silent
-    key = curve_key(model)
-    return load_curve(key, tell) or calibrate(model, QUICK, progress=progress, repeats=3)
+    stored = load_curve(curve_key(model), tell)
+    if stored is not None:
+        return stored
+    curve = measured(model, QUICK, repeats=3, progress=tell)
+    with suppress(RunError):  # A cache that cannot be written is no reason not to run; the next run measures again.
+        save_curve(curve)
+    return curve
 
 
 def calibrate(
@@ -44,18 +51,18 @@ def calibrate(
 ) -> CostCurve:
     """Measure a grid of passes, and store the curve in place of any older one of the same key.
 
-    Points whose context the model cannot read are left out.
-
     Raises:
         RunError: FILE_PROBLEM, when the cache folder cannot be written.
     """
-    tell = progress or silent
-    fitting = tuple(shape for shape in grid if shape.context + shape.width <= model.context_length)
-    timer = PassTimer(model)
-    points = measure(timer, fitting, repeats, tell)
-    curve = CostCurve(key=curve_key(model), points=tuple(points))
+    curve = measured(model, grid, repeats=repeats, progress=progress or silent)
     save_curve(curve)
     return curve
+
+
+def measured(model: LoadedModel, grid: tuple[Shape, ...], *, repeats: int, progress: Progress) -> CostCurve:
+    """The curve through a grid of passes, with contexts no longer than the model reads."""
+    shapes = fitting(grid, context_length=model.context_length)
+    return CostCurve(key=curve_key(model), points=measure(PassTimer(model), shapes, repeats, progress))
 
 
 @final

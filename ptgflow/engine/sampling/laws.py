@@ -134,6 +134,6 @@ class Narrow:
         used = int((self.weights > 0).sum(dim=-1).amax())
         ids, order = self.ids[:, :used].sort(dim=-1)
         found = draw_each(self.weights[:, :used].gather(-1, order), chances)
-        picked = torch.tensor(found, device=ids.device)
-        tokens: list[int] = ids.gather(-1, picked[:, None])[:, 0].tolist()
+        drawn = torch.tensor(found, device=ids.device)
+        tokens: list[int] = ids.gather(-1, drawn[:, None])[:, 0].tolist()
         return tokens

@@ -16,7 +16,7 @@ class Place:
     sampling: Sampling
     seed: int
     history: History
-    """Of the text in front of the tree."""
+    """Of the text in front of the tree. It is extended only when nothing more is asked about the pass."""
     tree: TokenTree
     """The proposals. There is a line of logits after the text, and one after each node."""
     start: int

@@ -47,6 +47,8 @@ class Prediction:
         self._logits = logits
         self._lines = lines
         self._laws: dict[int, tuple[Laws, int]] = {}
+        self._totals: dict[int, float] = {}
+        """Of rows at temperature 0, the logarithm of what their softmax divides by."""
         greedy = [row for row, line in enumerate(lines) if line.place.sampling.temperature == 0]
         if greedy:
             for row, token in zip(greedy, likeliest(adjusted(logits, lines, greedy)).tolist(), strict=True):
@@ -79,7 +81,7 @@ class Prediction:
             wanted = torch.tensor([tokens[at] for at in greedy], device=self._logits.device)[:, None]
             plain: list[list[float]] = self._plain([rows[at] for at in greedy], wanted).tolist()
             for at, (score,) in zip(greedy, plain, strict=True):
-                found[at] = min(score, 0.0)
+                found[at] = score
         self.prepare(rows)
         for laws, group in self._groups(rows):
             inner = [self._laws[rows[at]][1] for at in group]
@@ -133,13 +135,17 @@ class Prediction:
         return found.values()
 
     def _plain(self, rows: Sequence[int], ids: Int[Tensor, "rows few"]) -> Float64[Tensor, "rows few"]:
-        """Log-probabilities of tokens under the plain softmax of the logits."""
-        parts: list[Tensor] = []
-        for begin in range(0, len(rows), _AT_ONCE):
-            part = slice(begin, begin + _AT_ONCE)
-            whole = picked(self._logits, rows[part]).double().log_softmax(dim=-1)
-            parts.append(whole.gather(-1, ids[part]))
-        return torch.cat(parts)
+        """Log-probabilities of tokens under the plain softmax of the logits, never above 0."""
+        missing = sorted({row for row in rows if row not in self._totals})
+        for begin in range(0, len(missing), _AT_ONCE):
+            part = missing[begin : begin + _AT_ONCE]
+            lines = picked(self._logits, part).double()
+            totals = lines.amax(dim=-1) - lines.log_softmax(dim=-1).amax(dim=-1)
+            self._totals.update(zip(part, totals.tolist(), strict=True))
+        total = torch.tensor([self._totals[row] for row in rows], dtype=torch.float64, device=ids.device)
+        values = self._logits[torch.tensor(rows, device=ids.device)[:, None], ids].double()
+        # A total is at least the row's largest logit, also after rounding, so no difference is above 0.
+        return values - total[:, None]
 
 
 def _score(share: float) -> float:
