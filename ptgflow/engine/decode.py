@@ -5,8 +5,7 @@ Plain autoregressive decoding is the case in which nothing is proposed. Rows joi
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NewType, final
+from typing import Final, final
 
 from ptgflow.diagnostics import Diagnostic
 from ptgflow.diagnostics.codes.runtime import BATCH_HALVED, DECODE_LIMIT
@@ -16,45 +15,14 @@ from ptgflow.engine.memory import is_out_of_memory
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.prefixes import shared_beginning
 from ptgflow.engine.proposing import ALL, Proposing
-from ptgflow.engine.request import Decoded, DecodeRequest, Proposal
+from ptgflow.engine.request import Decoded, DecodeRequest
+from ptgflow.engine.rounds import Round, RowId, Work
 from ptgflow.engine.slots import RowInput, SlotsFullError
 from ptgflow.engine.verify import Block, Question, judge
 from ptgflow.errors import RunError
 
-RowId = NewType("RowId", int)
-
 CHUNK: Final = 512
 """Most tokens of prompts that are read in one pass: rows that write are held up no longer than that takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """What one pass of the loop brought."""
-
-    number: int
-    """Number of the pass, counted from 1 over the life of the loop."""
-    rows: tuple[RowId, ...]
-    """Rows that were in the pass, or for which another one in it read what both begin with."""
-    finished: Mapping[RowId, Decoded]
-    """Rows that have ended, with what became of them."""
-    failed: Mapping[RowId, Exception]
-    """Rows that an error ended, with the error; the others go on."""
-    settled: Mapping[RowId, str]
-    """Text that can change no more and was not told before, for visible rows that have some. All of a finished row's
-    text has been told with its last round."""
-    warnings: tuple[Diagnostic, ...] = ()
-
-
-@dataclass(slots=True)
-class _Pass:
-    """What goes into one pass, in the order of its rows."""
-
-    rows: list[RowId] = field(default_factory=list[RowId])
-    inputs: list[RowInput] = field(default_factory=list[RowInput])
-    proposals: list[Proposal | None] = field(default_factory=list[Proposal | None])
-    """None: the row only reads on."""
-    sharing: list[RowId] = field(default_factory=list[RowId])
-    """Rows for which another one reads what both begin with."""
 
 
 @final
@@ -164,9 +132,9 @@ class DecodeLoop:
             warnings=warnings,
         )
 
-    def _gather(self, failed: dict[RowId, Exception]) -> _Pass:
+    def _gather(self, failed: dict[RowId, Exception]) -> Work:
         """What each active row brings: the next stretch of its prompt, or its last token and proposals."""
-        work = _Pass()
+        work = Work()
         left = self._chunk
         cache = self._pass.cache
         for row_id in [one for one in self._active if one not in failed]:
@@ -197,7 +165,7 @@ class DecodeLoop:
                 one = work.inputs[at]
                 work.inputs[at] = RowInput(row=one.row, tokens=one.tokens, tree=proposal.tree)
         kept = [at for at, row_id in enumerate(work.rows) if row_id not in failed]
-        return _Pass(
+        return Work(
             [work.rows[at] for at in kept],
             [work.inputs[at] for at in kept],
             [work.proposals[at] for at in kept],
@@ -223,7 +191,7 @@ class DecodeLoop:
             member.slot = cache.admit()
         return True
 
-    def _question(self, work: _Pass, at: int) -> Question:
+    def _question(self, work: Work, at: int) -> Question:
         member, proposal = self._members[work.rows[at]], work.proposals[at]
         assert proposal is not None, "only rows that write are judged"
         return Question(
@@ -231,7 +199,7 @@ class DecodeLoop:
         )
 
     def _settle(
-        self, work: _Pass, blocks: Mapping[int, Block], finished: dict[RowId, Decoded], settled: dict[RowId, str]
+        self, work: Work, blocks: Mapping[int, Block], finished: dict[RowId, Decoded], settled: dict[RowId, str]
     ) -> None:
         kept: dict[int, Sequence[int]] = {}
         for at, (row_id, given, proposal) in enumerate(zip(work.rows, work.inputs, work.proposals, strict=True)):

@@ -1,5 +1,6 @@
 """How much memory there is for keys and values, and what it looks like when there is none."""
 
+import ctypes
 from pathlib import Path
 
 import torch
@@ -23,3 +24,10 @@ def free_memory(device: torch.device) -> int | None:
         return None
     available = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     return None if available is None else int(int(available) * 1024 * _SHARE)
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where the C library would keep it for later: what is freed here is large."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -37,7 +37,7 @@ class Proposing:
             widths = self._of(member)
             try:
                 limit = widths.limit(member.record, rows=len(members), context=context)
-                found.append(member.row.propose(limit))
+                found.append(_judgeable(member.row.propose(limit), member))
             except Exception as error:
                 found.append(error)
         # Rows of a fixed length take what they propose, and the others choose with that in the pass.
@@ -71,6 +71,17 @@ class Proposing:
 
 ALL: Final = FixedWidth(LONGEST)
 """All that a drafter proposes."""
+
+
+def _judgeable(proposal: Proposal, member: Member) -> Proposal:
+    """The proposal, if the row's rule can judge one of its shape."""
+    rule = member.row.request.accept
+    if rule.chains_only and not proposal.tree.is_chain:
+        raise ValueError(
+            f"accept={rule.name} judges chains, and the drafter proposed a tree that branches: "
+            "write accept=speculative, or draft a chain"
+        )
+    return proposal
 
 
 def _offer(proposal: Proposal, member: Member, context: int) -> Offer:

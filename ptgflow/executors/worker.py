@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from ptgflow.contracts import Segment
-from ptgflow.engine.decode import DecodeLoop, Round, RowId
+from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.request import Decoded
+from ptgflow.engine.rounds import Round, RowId
 from ptgflow.errors import PtgError
 from ptgflow.executors.events import Event, EventKind
 from ptgflow.executors.flow import Decode, FlowWork, Fork, Happened, Track

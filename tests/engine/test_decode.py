@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
-from ptgflow.engine.acceptance import Match, Speculative
+from ptgflow.engine.acceptance import Match, Speculative, without_replacement
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest, Proposal
@@ -188,7 +188,22 @@ def test_a_seed_gives_one_text_in_any_batch_and_under_match_with_any_draft(rows,
         torch.testing.assert_close(torch.tensor(one.scores), torch.tensor(other.scores), atol=1e-3, rtol=1e-3)
 
 
-def test_speculative_sampling_keeps_the_law_of_the_first_two_tokens():
+class Drawn:
+    """Draws two siblings without replacement from a law of its own, and says from which."""
+
+    def __init__(self, right, seed):
+        self.law = torch.zeros(MODEL.vocab_size, dtype=torch.float64)
+        self.law[[*set(right), 5, 6, 7]] = 1.0
+        self.law /= self.law.sum()
+        self.random = random.Random(seed)
+
+    def propose(self, context, limit):
+        tokens, laws = without_replacement(self.law, [self.random.random() for _ in range(min(2, limit))])
+        return Proposal(tree=TokenTree(tokens, (-1,) * len(tokens)), laws=laws)
+
+
+@pytest.mark.parametrize("kind", ["a chain that was looked up", "siblings that were drawn"])
+def test_speculative_sampling_keeps_the_law_of_the_first_two_tokens(kind):
     """The rule by itself is enumerated exactly elsewhere; here the loop feeds it, so frequencies must agree."""
     prompt = CODEC.encode("the")
     sampling = Sampling(temperature=1.0, top_k=3)
@@ -198,17 +213,20 @@ def test_speculative_sampling_keeps_the_law_of_the_first_two_tokens():
         requests = [
             DecodeRequest(
                 prompt_ids=prompt,
-                max_new_tokens=2,
+                max_new_tokens=3,
                 sampling=sampling,
                 seed=(10**6 if drafted else 0) + seed,
-                drafter=Guess(prompt, right, seed, 2, 0.3) if drafted else None,
+                drafter=drafter(seed) if drafted else None,
             )
             for seed in range(700)
         ]
         counts = {}
         for answer in run(DecodeLoop(MODEL, max_rows=350), requests)[0]:
-            counts[answer.token_ids] = counts.get(answer.token_ids, 0) + 1 / len(requests)
+            counts[answer.token_ids[:2]] = counts.get(answer.token_ids[:2], 0) + 1 / len(requests)
         return counts
+
+    def drafter(seed):
+        return Guess(prompt, right, seed, 2, 0.3) if kind.startswith("a chain") else Drawn(right, seed)
 
     plain, speculated = frequencies(drafted=False), frequencies(drafted=True)
     distance = sum(abs(plain.get(key, 0) - speculated.get(key, 0)) for key in {*plain, *speculated}) / 2

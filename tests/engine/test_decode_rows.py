@@ -7,9 +7,11 @@ import torch
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
+from ptgflow.engine.acceptance import Block
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
-from ptgflow.engine.request import DecodeRequest
+from ptgflow.engine.request import DecodeRequest, Proposal
+from ptgflow.engine.trees import TokenTree
 from ptgflow.errors import RunError
 
 CONTEXT = 96
@@ -138,6 +140,18 @@ def test_a_drafter_that_fails_takes_only_its_row_along():
     assert set(finished) == {good}
     assert finished[good].token_ids == greedy(CODEC.encode("x"), 5)
     assert isinstance(failed[bad], ValueError)
+
+
+class Branching:
+    def propose(self, context, limit):
+        return Proposal(tree=TokenTree((5, 6), (-1, -1)))
+
+
+def test_a_tree_for_a_rule_that_judges_chains_ends_its_row_with_the_reason():
+    loop = DecodeLoop(MODEL, max_rows=1)
+    row = loop.admit(request_of(CODEC.encode("x"), 5, drafter=Branching(), accept=Block()))
+    _, failed, _ = finish(loop)
+    assert "accept=block judges chains" in str(failed[row])
 
 
 def test_a_bias_on_a_token_that_is_not_there_is_refused():

@@ -61,7 +61,8 @@ def mapped_embedding(network: PreTrainedModel, folder: Path) -> Tensor | None:
 
     None where the file does not have it in the form that the network has it in.
     """
-    weight: Tensor = network.get_input_embeddings().weight
+    owner: Any = network.get_input_embeddings()
+    weight: Tensor = owner.weight
     name = next(name for name, parameter in network.named_parameters() if parameter is weight)
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="pt") as tensors:

@@ -15,6 +15,7 @@ from ptgflow.diagnostics.codes.runtime import (
     PROMPT_TOO_LONG,
     UNSUPPORTED_MODEL,
 )
+from ptgflow.engine.memory import give_back
 from ptgflow.engine.models.agreement import check_agreement, token_laws
 from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
@@ -138,6 +139,8 @@ def load_model(
         "context_length": card.context_length or network.config.max_position_embeddings,
     }
     weights = _written(card, network, codec, dtype, device, folder) if written else network
+    del network
+    give_back()
     return LoadedModel(
         name=card.name,
         card=card,
@@ -215,7 +218,7 @@ def _device(card: ModelCard) -> torch.device:
     return device
 
 
-def _settle(card: ModelCard, network: PreTrainedModel, device: torch.device, dtype: torch.dtype | None) -> None:
+def _settle(card: ModelCard, network: torch.nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
     """Move a network to its device, and make sure that nobody trains it by accident.
 
     `dtype` None leaves the weights as they are stored.

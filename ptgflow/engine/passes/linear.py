@@ -9,6 +9,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 _MKLDNN: Final[Any] = torch.ops.mkldnn
+_ATEN: Final[Any] = torch.ops.aten
 _BACKEND: Final[Any] = torch.backends.mkldnn
 _TYPICAL_TOKENS: Final = 8
 """oneDNN chooses the layout of packed weights for a number of tokens; any number works with it."""
@@ -90,7 +91,7 @@ class Int8Linear:
     def __call__(self, x: Float[Tensor, "tokens inputs"]) -> Float[Tensor, "tokens outputs"]:
         wide = x.to(torch.bfloat16)
         if x.shape[0] <= _FEW_TOKENS:
-            product = torch._weight_int8pack_mm(wide, self._weight, self._scale)
+            product = _ATEN._weight_int8pack_mm(wide, self._weight, self._scale)
         else:
             product = F.linear(wide, self._weight.to(torch.bfloat16)) * self._scale
         product = product.to(x.dtype)

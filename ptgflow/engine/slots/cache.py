@@ -12,6 +12,7 @@ from typing import Final, final
 
 import torch
 
+from ptgflow.engine.memory import give_back
 from ptgflow.engine.slots.placement import Group, NewTokens, Placement
 from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for
 from ptgflow.engine.trees import EMPTY, TokenTree
@@ -246,6 +247,7 @@ class SlotCache:
             bucket.reserve(len(bucket.members))
         else:
             del self._buckets[bucket.capacity]
+            give_back()
 
     def _groups(self, new: Mapping[int, NewTokens]) -> tuple[Group, ...]:
         """Runs of rows that lie next to each other in their bucket and are all in the pass.

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ptgflow.engine.memory import give_back
+
 STEP: Final = 128
 """Slots come in steps of so many, of twice as many from 1024 slots on, of four times as many from 2048 on, and so on:
 a row has at most a quarter of its slots too many, and outgrows its bucket rarely."""
@@ -67,8 +69,11 @@ class Bucket:
     def reserve(self, rows: int) -> None:
         """Make memory for so many rows, or let go of memory that is more than a quarter too much."""
         assert rows >= len(self.members), "rows that are here keep their memory"
-        if rows > self.room or self.room > rows + max(1, rows // 4):
+        if rows > self.room:
             self._resize(rows)
+        elif self.room > rows + rows // 4:
+            self._resize(rows)
+            give_back()
 
     def append(self, row: int) -> int:
         """Put a row behind the others, in memory that was reserved; where it lies."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.activations import ACT2FN
 
@@ -58,8 +58,7 @@ def written_out(
     pattern = AttentionPattern.of(config, config.model_type)
     # The output matrix first: where it is the embedding, too, that stays, and nothing is lost by reading it early.
     head = make_head(network.lm_head.weight.detach(), network.lm_head.bias)
-    if embedding is None:
-        embedding = decoder.embed_tokens.weight.detach()
+    table: Tensor = decoder.embed_tokens.weight.detach() if embedding is None else embedding
     network.lm_head.weight = decoder.embed_tokens.weight = None
     layers = tuple(
         _layer(layer, kind, make, _Norms(offset, dtype), heads, key_heads)
@@ -67,7 +66,7 @@ def written_out(
     )
     return WrittenModel(
         layers=layers,
-        embedding=embedding,
+        embedding=table,
         embedding_scale=math.sqrt(config.hidden_size) if config.model_type in _GEMMA else 1.0,
         final_norm=_Norms(offset, dtype).factor(decoder.norm),
         head=head,
@@ -107,7 +106,7 @@ def _layer(layer: Any, kind: str, make: MakeLinear, norms: "_Norms", heads: int,
     )
 
 
-def _merged(make: MakeLinear, *modules: nn.Linear) -> Linear:
+def _merged(make: MakeLinear, *modules: Any) -> Linear:
     """One product for several that read the same input."""
     weights = [module.weight.detach() for module in modules]
     biases = [None if module.bias is None else module.bias.detach() for module in modules]
@@ -121,7 +120,7 @@ def _merged(make: MakeLinear, *modules: nn.Linear) -> Linear:
         bias = torch.cat(zeros)
     made = make(weights[0] if len(weights) == 1 else torch.cat(weights), bias)
     for module in modules:
-        module.weight = None  # type: ignore[assignment]
+        module.weight = None
     return made
 
 
