@@ -22,10 +22,10 @@ from typing import Any
 
 import torch
 import transformers
-from ptgflow.engine.costs.store import device_name
 
 from ptgflow import load_recipe
 from ptgflow.api import Plan
+from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
