@@ -20,6 +20,7 @@ from ptgflow.contracts.kinds import Prompt as Prompt
 from ptgflow.contracts.kinds import Segment as Segment
 from ptgflow.contracts.kinds import Text as Text
 from ptgflow.contracts.kinds import Verified as Verified
+from ptgflow.contracts.method import Conflict as Conflict
 from ptgflow.contracts.method import MethodSpec as MethodSpec
 from ptgflow.contracts.method import StageOptions as StageOptions
 from ptgflow.contracts.method_table import MethodTable as MethodTable

