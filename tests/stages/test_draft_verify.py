@@ -145,7 +145,8 @@ def test_a_stage_promises_what_its_rule_keeps(name):
 
 
 def test_parameters_reach_their_rule_and_no_other():
-    assert rule_of(options(accept="typical", accept_threshold=0.2, accept_alpha=0.5)) == Typical(threshold=0.2, alpha=0.5)
+    typical = options(accept="typical", accept_threshold=0.2, accept_alpha=0.5)
+    assert rule_of(typical) == Typical(threshold=0.2, alpha=0.5)
     assert rule_of(options(accept="top_k", accept_k=7, accept_gap=0.5)) == TopK(k=7, gap=0.5)
     (conflict,) = options(accept="match", accept_gap=0.5).conflicts()
     assert conflict.remedies == ("accept_gap=null", "accept=top_k")
