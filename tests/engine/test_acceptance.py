@@ -7,9 +7,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ptgflow.engine.acceptance import RULES, Acceptance, AcceptanceRule, Judged, TopK, walk
+from ptgflow.engine.acceptance import RULES, AcceptanceRule, Judged, TopK, walk
 from ptgflow.engine.randomness import Purpose, Uniforms, uniform
 from ptgflow.engine.trees import EMPTY, TokenTree
+from ptgflow.stages.draft_verify.options import Acceptance
 
 VOCAB = 4
 ALL = [rule() for rule in RULES.values()]

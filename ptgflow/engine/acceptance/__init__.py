@@ -1,7 +1,7 @@
 """Acceptance rules: which proposals the target keeps, and which token it writes after them. No model inside."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from ptgflow.engine.acceptance.block import Block as Block
 from ptgflow.engine.acceptance.match import Match as Match
@@ -15,10 +15,7 @@ from ptgflow.engine.acceptance.typical import Typical as Typical
 from ptgflow.engine.acceptance.walking import Judged as Judged
 from ptgflow.engine.acceptance.walking import walk as walk
 
-Acceptance = Literal["speculative", "match", "block", "typical", "top_k"]
-"""The names of the rules."""
-
 RULES: Final[Mapping[str, type[AcceptanceRule]]] = {
-    rule.name: rule for rule in (Speculative, Match, Block, Typical, TopK)
+    rule.name: rule for rule in (Match, Speculative, Block, Typical, TopK)
 }
 """Every rule by its name."""

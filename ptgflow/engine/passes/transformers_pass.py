@@ -40,13 +40,11 @@ class _GroupLayer(CacheLayerMixin):
         del args, kwargs
         group = self.group
         assert group is not None, "the pass sets the group"
-        store = group.bucket.layers[self._number]
-        flat = store.view(-1, *store.shape[2:])
+        flat = group.bucket.flat(self._number)
         for which, states in enumerate((key_states, value_states)):
             tokens = states.transpose(1, 2).flatten(0, 1)
             flat[group.slots, which] = tokens if group.even else tokens[group.columns]
-        shown = store[group.first : group.last].permute(2, 0, 3, 1, 4)
-        return shown[0], shown[1]
+        return group.shown(self._number)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Never asked for: every pass brings its own mask."""

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-import torch
-
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.slots.placement import Group, NewTokens, Placement
 from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for
@@ -137,7 +135,7 @@ class SlotCache:
                 starts[row] = at
                 at += brought.count
                 self._rows[row].written = brought.length + brought.count
-        tensor = groups[0]._tensor
+        tensor = self.shape.index
         wanted = [
             at
             for one in inputs
@@ -173,8 +171,7 @@ class SlotCache:
             row.length += len(offsets)
             row.written = row.length
         for capacity, (sources, targets) in moves.items():
-            device = self.shape.device
-            self._buckets[capacity].move(torch.tensor(sources, device=device), torch.tensor(targets, device=device))
+            self._buckets[capacity].move(self.shape.index(sources), self.shape.index(targets))
 
     def rollback(self, row: int, length: int) -> None:
         """Cut a row back to its first `length` slots."""

@@ -1,6 +1,5 @@
 """Where one pass reads and writes: the tokens of all rows one after the other, and which slots each of them may see."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,7 +84,7 @@ class Group:
             for number, row in enumerate(self.rows)
             for slot in range(row.length, row.length + row.count)
         ]
-        return self._tensor(at)
+        return self.bucket.shape.index(at)
 
     @cached_property
     def columns(self) -> Int[Tensor, " tokens"]:
@@ -95,7 +94,12 @@ class Group:
             for number, row in enumerate(self.rows)
             for column in range(self.width - row.count, self.width)
         ]
-        return self._tensor(at)
+        return self.bucket.shape.index(at)
+
+    def shown(self, layer: int) -> tuple[Tensor, Tensor]:
+        """A layer's keys and values of the group's rows, each `[rows, heads, capacity, size]`: views, not copies."""
+        keys, values = self.bucket.layers[layer][self.first : self.last].permute(2, 0, 3, 1, 4)
+        return keys, values
 
     def visible(self, window: int | None = None) -> Bool[Tensor, "rows width capacity"]:
         """Which slots each padded column may see; with `window`, of those within so many positions, its own included.
@@ -103,8 +107,8 @@ class Group:
         A column of padding sees what the row's first new token sees, so that no column sees nothing.
         """
         device, slot = self.bucket.shape.device, torch.arange(self.bucket.capacity, device=self.bucket.shape.device)
-        starts = self._tensor([row.length for row in self.rows])[:, None, None]
-        counts = self._tensor([row.count for row in self.rows])[:, None, None]
+        starts = self.bucket.shape.index([row.length for row in self.rows])[:, None, None]
+        counts = self.bucket.shape.index([row.count for row in self.rows])[:, None, None]
         order = torch.arange(self.width, device=device)[None, :, None] - (self.width - counts)
         query = starts + order.clamp(min=0)
         # As if each row were a chain, where a token's slot is its position; rows with a wider tree are put right below.
@@ -127,9 +131,6 @@ class Group:
             position[row.length : row.length + row.count] = query
             seen &= position > query[:, None] - window
         return seen
-
-    def _tensor(self, values: Sequence[int]) -> Int[Tensor, " values"]:
-        return torch.tensor(values, dtype=torch.long, device=self.bucket.shape.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

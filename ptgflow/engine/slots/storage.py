@@ -40,6 +40,10 @@ class KeyValueShape:
         """Bytes of one token's keys and values in all layers."""
         return 2 * self.layers * self.heads * self.size * self.dtype.itemsize
 
+    def index(self, values: Sequence[int]) -> Int[Tensor, " values"]:
+        """Numbers of tokens, rows or slots as a tensor beside the keys and values."""
+        return torch.tensor(values, dtype=torch.long, device=self.device)
+
 
 @final
 class Bucket:
@@ -95,10 +99,15 @@ class Bucket:
         for ours, theirs in zip(self.layers, source.layers, strict=True):
             ours[at, :slots] = theirs[start, :slots]
 
+    def flat(self, layer: int) -> Float[Tensor, "slots 2 heads size"]:
+        """A layer's storage by `row number * capacity + slot`."""
+        store = self.layers[layer]
+        return store.view(-1, *store.shape[2:])
+
     def move(self, sources: Int[Tensor, " moves"], targets: Int[Tensor, " moves"]) -> None:
         """Copy slots, all at once; a slot is `row number * capacity + slot`."""
-        for layer in self.layers:
-            flat = layer.view(-1, *layer.shape[2:])
+        for layer in range(self.shape.layers):
+            flat = self.flat(layer)
             flat[targets] = flat[sources]
 
     def _resize(self, rows: int) -> None:

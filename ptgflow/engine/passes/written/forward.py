@@ -112,14 +112,13 @@ class WrittenPass:
         The query heads that share a key head become further queries of it, so keys and values are read as they lie.
         """
         group, model = attention.group, self._model
-        store = group.bucket.layers[number]
-        store.view(-1, *store.shape[2:]).index_copy_(0, group.slots, keys_values[group.begin : group.end])
+        group.bucket.flat(number).index_copy_(0, group.slots, keys_values[group.begin : group.end])
         rows, width, share = len(group.rows), attention.columns, self._queries_a_key
         q = self._padded(queries[group.begin : group.end], attention)
         q = q.view(rows, width, model.key_heads, share, model.size).permute(0, 2, 1, 3, 4)
         q = q.reshape(rows, model.key_heads, width * share, model.size)
-        shown = store[group.first : group.last].permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, shown[0], shown[1], attn_mask=attention.masks[kind], scale=model.scale)
+        keys, values = group.shown(number)
+        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=attention.masks[kind], scale=model.scale)
         out = out.view(rows, model.key_heads, width, share, model.size).permute(0, 2, 1, 3, 4)
         out = out.reshape(rows * width, model.heads * model.size)
         if group.even and width == group.width:
