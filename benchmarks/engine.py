@@ -25,6 +25,7 @@ import transformers
 
 from ptgflow import load_recipe
 from ptgflow.api import Plan
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.executors.request import Ask
@@ -159,7 +160,7 @@ def main() -> None:
     plans = {name: load_recipe(name, options, models=models) for name in ("ar", "draft_verify")}
     target = plans["ar"].executor.target
     card = target.card.model_copy(update={"dtype": "float32"})
-    reference = Reference(load_model(card, forward="transformers"), asked.tokens)
+    reference = Reference(load_model(card, Accelerate(forward="transformers")), asked.tokens)
     systems: dict[str, Run] = {
         "transformers": reference.run,
         "its lookup": lambda prompts: reference.run(prompts, prompt_lookup_num_tokens=LOOKUP),

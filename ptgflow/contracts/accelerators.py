@@ -85,3 +85,13 @@ class Accelerate(BaseModel):
         description="`written`: the pass is written out over merged and packed weights; `transformers`: as that "
         "library has it; `auto`: written out where the model's family is",
     )
+    shapes: Literal["auto", "fixed", "ragged"] = Field(
+        default="auto",
+        description="`fixed`: passes over few tokens are padded to a few shapes, replayed as graphs on CUDA; "
+        "`ragged`: nothing is padded; `auto`: fixed on CUDA devices where the pass is written out",
+    )
+
+    @property
+    def kernels(self) -> tuple[str, str, str]:
+        """What decides how a loaded model computes."""
+        return self.attention, self.forward, self.shapes

@@ -200,11 +200,11 @@ def _load(program: Program, progress: Progress | None, models: Models) -> dict[s
     for node in program.nodes:
         if node.card is not None:
             cards.setdefault(node.card.name, node.card)
-    attention, forward = program.accelerate.attention, program.accelerate.forward
+    kernels = program.accelerate.kernels
     for card in cards.values():
-        if (card, attention, forward) not in models:
-            models[card, attention, forward] = load_model(card, attention=attention, forward=forward, progress=progress)
-    return {name: models[card, attention, forward] for name, card in cards.items()}
+        if (card, kernels) not in models:
+            models[card, kernels] = load_model(card, program.accelerate, progress=progress)
+    return {name: models[card, kernels] for name, card in cards.items()}
 
 
 def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import Match, Speculative, without_replacement
 from ptgflow.engine.decode import DecodeLoop
@@ -20,7 +21,7 @@ from ptgflow.engine.trees import TokenTree
 CONTEXT = 96
 CARD = ModelCard(name="tiny", source="tiny", context_length=CONTEXT, device="cpu", dtype="float32")
 MODEL = load_model(CARD)
-PLAIN = load_model(CARD, forward="transformers")
+PLAIN = load_model(CARD, Accelerate(forward="transformers"))
 CODEC = MODEL.codec
 EOS = min(CODEC.eos_ids)
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)

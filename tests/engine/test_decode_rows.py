@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import Block
 from ptgflow.engine.decode import DecodeLoop
@@ -17,7 +18,7 @@ from ptgflow.errors import RunError
 CONTEXT = 96
 CARD = ModelCard(name="tiny", source="tiny", context_length=CONTEXT, device="cpu", dtype="float32")
 MODEL = load_model(CARD)
-PLAIN = load_model(CARD, forward="transformers")
+PLAIN = load_model(CARD, Accelerate(forward="transformers"))
 CODEC = MODEL.codec
 
 

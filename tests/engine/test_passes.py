@@ -6,10 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from ptgflow.engine.passes.linear import Int8Linear, PackedLinear, PlainLinear, can_pack
 from ptgflow.engine.passes.precision import head_maker, linear_maker
 from ptgflow.engine.passes.transformers_pass import TransformersPass
+from ptgflow.engine.passes.written.fixed import FixedPass
 from ptgflow.engine.passes.written.forward import WrittenPass
 from ptgflow.engine.passes.written.reading import reason_against, written_out
 from ptgflow.engine.slots import RowInput
@@ -35,6 +37,26 @@ def written(network, dtype="float32"):
     return WrittenPass(written_out(copy.deepcopy(network), *makers, torch.float32), budget=None)
 
 
+def fixed(network, record=None):
+    makers = linear_maker("float32", CPU), head_maker("float32", CPU)
+    return FixedPass(written_out(copy.deepcopy(network), *makers, torch.float32), budget=None, record=record)
+
+
+def traced(step):
+    """Record a step as a CUDA graph does: the operators over the tensors of one run, whatever is in these later.
+
+    All that the host decided while it recorded (lengths, shapes, masks that it built) is baked in, and would be wrong
+    in the next pass.
+    """
+    nothing = torch.zeros(1)
+    graph = make_fx(lambda _: step())(nothing)
+    RECORDED.append(graph)
+    return lambda: graph(nothing)
+
+
+RECORDED = []
+
+
 def plain(network, context):
     """Logits after a text, of the network alone."""
     return network(torch.tensor([context]), use_cache=False).logits[0, -1]
@@ -42,12 +64,22 @@ def plain(network, context):
 
 @pytest.mark.parametrize(
     ("family", "kind"),
-    [*((name, "written") for name in WRITTEN), *((name, "transformers") for name in WRITTEN | OTHERS)],
+    [
+        *((name, kind) for name in WRITTEN for kind in ("written", "fixed", "recorded")),
+        *((name, "transformers") for name in WRITTEN | OTHERS),
+    ],
 )
 def test_rows_with_trees_have_the_logits_of_their_paths_beyond_the_window(family, kind):
     """Rows of different lengths; trees beside chains; accepted paths that move; one row that was forked."""
     network = random_network(family)
-    run = written(network) if kind == "written" else TransformersPass(network, family, budget=None)
+    makers = {
+        "written": lambda: written(network),
+        "fixed": lambda: fixed(network),
+        "recorded": lambda: fixed(network, traced),
+        "transformers": lambda: TransformersPass(network, family, budget=None),
+    }
+    RECORDED.clear()
+    run = makers[kind]()
     rows = [run.cache.admit() for _ in PROMPTS]
     texts = {}
 
@@ -80,6 +112,7 @@ def test_rows_with_trees_have_the_logits_of_their_paths_beyond_the_window(family
             [RowInput(row=row, tokens=(20 + turn,), tree=tree) for row, tree in zip(rows, widths, strict=True)],
             lambda one: (0, *(1 + step for step in one.tree.path(len(one.tree) - 1))) if one.row % 2 else (0,),
         )
+    assert bool(RECORDED) == (kind == "recorded")
 
 
 @settings(max_examples=25, deadline=None)
@@ -115,6 +148,15 @@ def test_a_pass_without_a_wanted_line_gives_none():
 @pytest.mark.parametrize("family", OTHERS)
 def test_what_is_not_written_out_says_why(family):
     assert reason_against(random_network(family)) is not None
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+@pytest.mark.parametrize("run", [written, lambda network: TransformersPass(network, "llama", budget=None)])
+def test_rotary_embeddings_that_follow_the_batch_are_refused(kind, run):
+    network = random_network("llama")
+    network.config.rope_parameters = {"rope_type": kind, "rope_theta": 1000.0, "factor": 2.0}
+    with pytest.raises(RunError, match=f"PTG608.*{kind}"):
+        run(network)
 
 
 def test_other_kinds_of_attention_are_refused():

@@ -44,9 +44,12 @@ def write(place, stamp):
 class SlotHistory(RuleBasedStateMachine):
     """Rows join, fork, read, propose trees, are cut back and leave in any order."""
 
-    @initialize(one=st.booleans(), budget=st.sampled_from([None, 60 * STEP * SHAPE.bytes_per_slot]))
-    def start(self, one, budget):
-        self.cache = SlotCache(SHAPE, budget=budget, step=STEP, one=one)
+    @initialize(
+        layout=st.sampled_from(["ragged", "one", "fixed"]),
+        budget=st.sampled_from([None, 60 * STEP * SHAPE.bytes_per_slot]),
+    )
+    def start(self, layout, budget):
+        self.cache = SlotCache(SHAPE, budget=budget, step=STEP, layout=layout)
         self.rows = {}
         self.stamp = 1
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.models.tiny import CONTEXT_LENGTH, SPECIAL_TOKENS, tiny_network, tiny_tokenizer
@@ -17,7 +18,7 @@ WEIGHTS = "0d6da18aef3ebc74daa052108a2911da970d469175a3e7abe4c63d5c96248b06"
 
 @pytest.fixture(scope="module")
 def tiny() -> LoadedModel:
-    return load_model(ModelCard(name="tiny", source="tiny"), forward="transformers")
+    return load_model(ModelCard(name="tiny", source="tiny"), Accelerate(forward="transformers"))
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,8 @@ def test_any_text_survives_the_tokenizer(text: str) -> None:
 
 
 def test_bfloat16_keeps_rotary_frequencies_whole() -> None:
-    half = load_model(ModelCard(name="tiny", source="tiny", dtype="bfloat16"), forward="transformers").network
+    half = load_model(
+        ModelCard(name="tiny", source="tiny", dtype="bfloat16"), Accelerate(forward="transformers")
+    ).network
     assert {weight.dtype for weight in half.parameters()} == {torch.bfloat16}
     assert {buffer.dtype for buffer in half.buffers() if buffer.is_floating_point()} == {torch.float32}

@@ -26,7 +26,7 @@ def curve_key(model: LoadedModel) -> CurveKey:
         device=device_name(model.device),
         threads=torch.get_num_threads(),
         dtype=model.dtype,
-        forward=model.forward,
+        forward=model.forward if model.shapes == "ragged" else f"{model.forward} fixed-shape",
         model=model.name,
         fingerprint=f"{model.parameters} weights, {model.vocab_size} tokens, {model.kv_bytes_per_token} bytes a slot",
         ptgflow=version("ptgflow"),
@@ -70,35 +70,48 @@ class PassTimer:
     """Times passes of any shape; rows and their contexts are made once and stay as they are."""
 
     def __init__(self, model: LoadedModel) -> None:
-        self._pass = model.open_pass()
-        self._vocab = model.vocab_size
+        self._model = model
         self._wait: Callable[[], None] = torch.cuda.synchronize if model.device.type == "cuda" else lambda: None
-        self._rows: dict[int, list[int]] = {}
-        """Context -> rows that have it."""
+        self._prepared: dict[int, _Prepared] = {}
+        """Ragged passes share a cache (key 0); fixed ones run over a whole bucket, so each row count has its own."""
 
     def __call__(self, rows: int, width: int, context: int) -> float:
         """Seconds of one pass over `rows` rows with `width` new tokens each behind `context` slots."""
-        tokens = [self._token(at) for at in range(width)]
+        key = 0 if self._model.shapes == "ragged" else rows << 32 | context
+        prepared = self._prepared.setdefault(key, _Prepared(self._model))
+        tokens = [prepared.token(at) for at in range(width)]
         tree = TokenTree.chain(tokens[1:])
-        inputs = [RowInput(row=row, tokens=(tokens[0],), tree=tree) for row in self._with_context(rows, context)]
+        inputs = [RowInput(row=row, tokens=(tokens[0],), tree=tree) for row in prepared.with_context(rows, context)]
         self._wait()
         started = time.perf_counter()
-        self._pass(inputs)
+        prepared.run(inputs)
         self._wait()
         return time.perf_counter() - started
 
-    def _with_context(self, count: int, context: int) -> list[int]:
-        cache, rows = self._pass.cache, self._rows.setdefault(context, [])
+
+@final
+class _Prepared:
+    """A pass whose cache has rows of some contexts."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.run = model.open_pass()
+        self._vocab = model.vocab_size
+        self._rows: dict[int, list[int]] = {}
+        """Context -> rows that have it."""
+
+    def with_context(self, count: int, context: int) -> list[int]:
+        """So many rows behind so many slots."""
+        cache, rows = self.run.cache, self._rows.setdefault(context, [])
         if not rows:
             rows.append(cache.admit())
             for start in range(0, context, _CHUNK):
-                tokens = tuple(self._token(at) for at in range(start, min(start + _CHUNK, context)))
-                self._pass([RowInput(row=rows[0], tokens=tokens, wanted=False)])
+                tokens = tuple(self.token(at) for at in range(start, min(start + _CHUNK, context)))
+                self.run([RowInput(row=rows[0], tokens=tokens, wanted=False)])
                 cache.commit({rows[0]: range(len(tokens))})
         while len(rows) < count:
             rows.append(cache.fork(rows[0]))
         return rows[:count]
 
-    def _token(self, at: int) -> int:
+    def token(self, at: int) -> int:
         """Any tokens do: the time of a pass does not depend on them."""
         return at * 7919 % self._vocab

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.contracts.model_card import DType
 from ptgflow.diagnostics.codes.runtime import (
     CARD_CONTRADICTED,
@@ -25,12 +26,11 @@ from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
 from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker, linear_maker, resolved
 from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
+from ptgflow.engine.passes.written.fixed import FixedPass
 from ptgflow.engine.passes.written.forward import WrittenPass
 from ptgflow.engine.passes.written.reading import reason_against, written_out
 from ptgflow.engine.passes.written.weights import WrittenModel
 from ptgflow.errors import RunError
-
-Forward = Literal["auto", "written", "transformers"]
 
 CAUSAL_DECODER: Final = frozenset(
     {
@@ -64,11 +64,13 @@ class LoadedModel:
     device: torch.device
     dtype: DType
     """Precision of the weights, never `auto`."""
+    shapes: Literal["fixed", "ragged"]
+    """Whether passes over few tokens are padded to a few shapes."""
     capabilities: frozenset[Capability]
 
     @property
     def network(self) -> PreTrainedModel:
-        """Transformers' network, of a model that was loaded with `forward="transformers"`."""
+        """Transformers' network, of a model that was loaded with `Accelerate(forward="transformers")`."""
         assert isinstance(self.weights, PreTrainedModel), "a model that is written out has given its modules away"
         return self.weights
 
@@ -84,6 +86,8 @@ class LoadedModel:
             RunError: UNSUPPORTED_MODEL, for a model whose keys and values cannot be kept by position.
         """
         if isinstance(self.weights, WrittenModel):
+            if self.shapes == "fixed":
+                return FixedPass(self.weights, budget=budget)
             return WrittenPass(self.weights, budget=budget)
         return TransformersPass(self.weights, self.name, budget=budget)
 
@@ -101,19 +105,18 @@ class LoadedModel:
             raise RunError([finding])
 
 
-Models = dict[tuple[ModelCard, str, Forward], LoadedModel]
-"""Loaded models by their card, attention kernel and kind of forward pass."""
+Models = dict[tuple[ModelCard, tuple[str, str, str]], LoadedModel]
+"""Loaded models by their card and `Accelerate.kernels`."""
 
 
 def load_model(
-    card: ModelCard, *, attention: str = "auto", forward: Forward = "auto", progress: Progress | None = None
+    card: ModelCard, accelerate: Accelerate | None = None, *, progress: Progress | None = None
 ) -> LoadedModel:
     """Fetch, convert and load what a card describes.
 
     Args:
         card: which model, in which precision, on which device.
-        attention: the attention kernel of the framework, `sdpa` or `eager`; `auto`: `sdpa` where the model allows it.
-        forward: `written`, `transformers`, or `auto`: written out where that is possible.
+        accelerate: how its passes are computed; None: as is best.
         progress: is told every step, with bytes while a download runs.
 
     Raises:
@@ -121,10 +124,11 @@ def load_model(
             something else than the card, or cannot be run as asked. Nothing half-fetched or half-converted stays.
     """
     tell = progress or silent
+    accelerate = accelerate or Accelerate()
     device = _device(card)
     network, tokenizer, folder = _network_and_tokenizer(card, tell)
-    _set_attention(card, network, attention)
-    written = _is_written(card, network, forward)
+    _set_attention(card, network, accelerate.attention)
+    written = _is_written(card, network, accelerate)
     dtype = resolved(card.dtype, device, written=written)
     if dtype == "int8" and not (written and device.type == "cpu"):
         reason = "int8 weights need the written-out pass on a processor"
@@ -148,6 +152,7 @@ def load_model(
         codec=codec,
         device=device,
         dtype=dtype,
+        shapes="fixed" if written and _are_fixed(accelerate, device) else "ragged",
         capabilities=CAUSAL_DECODER if card.capabilities is None else card.capabilities,
         **facts,
     )
@@ -165,8 +170,11 @@ def _network_and_tokenizer(
     return *load_checkpoint(card, source), source
 
 
-def _is_written(card: ModelCard, network: PreTrainedModel, forward: Forward) -> bool:
-    reason = reason_against(network)
+def _is_written(card: ModelCard, network: PreTrainedModel, accelerate: Accelerate) -> bool:
+    reason, forward = reason_against(network), accelerate.forward
+    if accelerate.shapes == "fixed" and (reason is not None or forward == "transformers"):
+        why = f"fixed shapes need the written-out pass, and {reason or 'accelerate.forward=transformers was asked for'}"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=why, help="write accelerate.shapes=auto")])
     if forward == "written" and reason is not None:
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write accelerate.forward=auto")])
     return forward != "transformers" and reason is None
@@ -192,6 +200,10 @@ def _written(
     if reference is not None:
         check_agreement(card, reference, WrittenPass(model, budget=None), codec)
     return model
+
+
+def _are_fixed(accelerate: Accelerate, device: torch.device) -> bool:
+    return accelerate.shapes == "fixed" or (accelerate.shapes == "auto" and device.type == "cuda")
 
 
 def _set_attention(card: ModelCard, network: PreTrainedModel, attention: str) -> None:

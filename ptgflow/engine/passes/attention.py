@@ -14,6 +14,8 @@ from ptgflow.errors import RunError
 
 FULL: Final = "full_attention"
 SLIDING: Final = "sliding_attention"
+_GROWING: Final = ("dynamic", "longrope")
+"""Rotary embeddings whose frequencies depend on the longest text that is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,11 @@ class AttentionPattern:
         others = sorted(set(kinds) - {FULL, SLIDING})
         if others:
             raise RunError([UNSUPPORTED_MODEL(model=name, reason=f"it has layers of the kind {', '.join(others)}")])
+        rotary = str(settings.get("rope_parameters"))
+        growing = next((name for name in _GROWING if f"'{name}'" in rotary), None)
+        if growing is not None:
+            reason = f"its rotary embedding ({growing}) follows the longest text of a batch, so no row would be its own"
+            raise RunError([UNSUPPORTED_MODEL(model=name, reason=reason)])
         assert SLIDING not in kinds or window is not None, "sliding layers have a window"
         return AttentionPattern(kinds=kinds, window=window)
 

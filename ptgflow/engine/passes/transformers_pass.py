@@ -79,7 +79,7 @@ class TransformersPass:
         self._additive: Final = attention == "eager"
         shape = key_value_shape(network)
         # One bucket: several groups would be several calls of the whole network.
-        self._cache = SlotCache(shape, budget=budget, one=True)
+        self._cache = SlotCache(shape, budget=budget, layout="one")
         self._layers = [_GroupLayer(number) for number in range(shape.layers)]
 
     @property

@@ -1,7 +1,8 @@
 """Keys and values of many rows, each with a length of its own."""
 
 from ptgflow.engine.slots.cache import RowInput, SlotCache, SlotsFullError
+from ptgflow.engine.slots.fixed import FixedPlacement
 from ptgflow.engine.slots.placement import Group, Placement
-from ptgflow.engine.slots.storage import KeyValueShape
+from ptgflow.engine.slots.storage import Bucket, KeyValueShape
 
-__all__ = ["Group", "KeyValueShape", "Placement", "RowInput", "SlotCache", "SlotsFullError"]
+__all__ = ["Bucket", "FixedPlacement", "Group", "KeyValueShape", "Placement", "RowInput", "SlotCache", "SlotsFullError"]

@@ -8,12 +8,18 @@ What lies at and behind a row's length is scratch: it is written again before an
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, Literal, final
 
 from ptgflow.engine.memory import give_back
-from ptgflow.engine.slots.placement import Group, NewTokens, Placement
+from ptgflow.engine.slots.fixed import FixedPlacement
+from ptgflow.engine.slots.placement import NewTokens, Placement, groups_of
 from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for
 from ptgflow.engine.trees import EMPTY, TokenTree
+
+Layout = Literal["ragged", "one", "fixed"]
+"""Which rows share a bucket: those of one capacity (`ragged`); or all, in a bucket of the capacity that the longest
+needs, so that a pass over any rows that lie together is one group (`one`); all, and sizes are powers of two, so that
+few shapes ever occur (`fixed`)."""
 
 
 class SlotsFullError(MemoryError):
@@ -48,20 +54,21 @@ class SlotCache:
     between passes.
     """
 
-    def __init__(self, shape: KeyValueShape, *, budget: int | None = None, step: int = STEP, one: bool = False) -> None:
+    def __init__(
+        self, shape: KeyValueShape, *, budget: int | None = None, step: int = STEP, layout: Layout = "ragged"
+    ) -> None:
         """Make an empty cache.
 
         Args:
             shape: what one token takes.
             budget: most bytes; None: no bound.
             step: the smallest capacity.
-            one: keep all rows in one bucket, of the capacity that the longest needs, so that a pass over any rows that
-                lie together is one group.
+            layout: which rows share a bucket.
         """
         self.shape: Final = shape
         self.budget = budget
         self._step = step
-        self._one = one
+        self._layout: Final = layout
         self._buckets: dict[int, Bucket] = {}
         self._nowhere: Final = Bucket(shape, 0)
         """Where rows are that no pass has written yet: they need no memory."""
@@ -120,14 +127,9 @@ class SlotCache:
         Raises:
             SlotsFullError: there is no memory for the new tokens.
         """
-        assert inputs, "a pass is over rows"
-        assert len({one.row for one in inputs}) == len(inputs), "a pass lists a row once"
-        assert all(one.tokens for one in inputs), "every row of a pass brings a token"
-        new = {
-            one.row: NewTokens(length=self._rows[one.row].length, tokens=one.tokens, tree=one.tree) for one in inputs
-        }
+        new = self._new(inputs)
         self._reserve({row: brought.length + brought.count for row, brought in new.items()})
-        groups = self._groups(new)
+        groups = groups_of([self._buckets[capacity] for capacity in sorted(self._buckets)], new)
         starts: dict[int, int] = {}
         for group in groups:
             at = group.begin
@@ -149,6 +151,38 @@ class SlotCache:
             positions=tensor([position for row in brought_in_order for position in row.positions]),
             wanted=tensor(wanted),
         )
+
+    def begin_fixed(self, inputs: Sequence[RowInput], width: int) -> FixedPlacement:
+        """Place a pass over all rows of the one bucket, each of at most `width` new tokens, padded to that.
+
+        Rows that are not among the inputs, and memory without a row, take part and write into scratch.
+
+        Raises:
+            SlotsFullError: there is no memory for the new tokens.
+        """
+        assert self._layout == "fixed", "ragged rows have no shape in common"
+        new = self._new(inputs)
+        assert all(brought.count <= width for brought in new.values()), "what a row brings fits"
+        placed = [row for bucket in self._buckets.values() for row in bucket.members]
+        self._reserve({row: self._rows[row].length + width for row in {*placed, *new}})
+        (bucket,) = self._buckets.values()
+        for row, brought in new.items():
+            self._rows[row].written = brought.length + brought.count
+        return FixedPlacement(
+            bucket=bucket,
+            width=width,
+            lengths=tuple(self._rows[row].length for row in bucket.members),
+            new={bucket.members.index(row): brought for row, brought in new.items()},
+            wanted=tuple(bucket.members.index(one.row) for one in inputs if one.wanted),
+        )
+
+    def _new(self, inputs: Sequence[RowInput]) -> dict[int, NewTokens]:
+        assert inputs, "a pass is over rows"
+        assert len({one.row for one in inputs}) == len(inputs), "a pass lists a row once"
+        assert all(one.tokens for one in inputs), "every row of a pass brings a token"
+        return {
+            one.row: NewTokens(length=self._rows[one.row].length, tokens=one.tokens, tree=one.tree) for one in inputs
+        }
 
     def commit(self, kept: Mapping[int, Sequence[int]]) -> None:
         """Keep some of the tokens that the last pass wrote into rows, in ascending order, and move them into place.
@@ -197,13 +231,13 @@ class SlotCache:
             assert bucket.members, "an empty bucket gives its memory back"
             bucket.check([self._rows[row].written for row in bucket.members])
             assert all(self._rows[row].bucket is bucket for row in bucket.members), "a row knows its bucket"
-        assert not self._one or len(self._buckets) <= 1, "all rows lie together"
+        assert self._layout == "ragged" or len(self._buckets) <= 1, "all rows lie together"
         assert self.budget is None or self.bytes_held <= self.budget, "the budget holds"
 
     def _reserve(self, needs: Mapping[int, int]) -> None:
         """Give every listed row a bucket with so many slots."""
-        goals = {row: capacity_for(slots, self._step) for row, slots in needs.items()}
-        if self._one:
+        goals = {row: self._capacity(slots) for row, slots in needs.items()}
+        if self._layout != "ragged":
             placed = [row for bucket in self._buckets.values() for row in bucket.members]
             most = max([*goals.values(), *self._buckets])
             goals = dict.fromkeys({*goals, *placed}, most)
@@ -217,7 +251,7 @@ class SlotCache:
         self._afford(joining)
         for capacity, rows in joining.items():
             bucket = self._buckets.setdefault(capacity, Bucket(self.shape, capacity))
-            bucket.reserve(len(bucket.members) + len(rows))
+            bucket.reserve(self._room(bucket, len(bucket.members) + len(rows)))
             for number in rows:
                 mover = self._rows[number]
                 at = bucket.append(number)
@@ -226,6 +260,19 @@ class SlotCache:
                     self._take_out(number, mover.bucket)
                 mover.bucket = bucket
 
+    def _capacity(self, slots: int) -> int:
+        if self._layout == "fixed":
+            return _power(-(-slots // self._step)) * self._step
+        return capacity_for(slots, self._step)
+
+    def _room(self, bucket: Bucket | None, rows: int) -> int:
+        """For how many rows a bucket has memory when so many are to be in it."""
+        if self._layout != "fixed":
+            return rows
+        room = 0 if bucket is None else bucket.room
+        # Rows that come and go do not change the shape: it halves when a quarter of it would do.
+        return room if room // 4 < rows <= room else _power(rows)
+
     def _afford(self, joining: Mapping[int, Sequence[int]]) -> None:
         if self.budget is None:
             return
@@ -233,7 +280,7 @@ class SlotCache:
         for capacity, rows in joining.items():
             bucket = self._buckets.get(capacity)
             members, room = (len(bucket.members), bucket.room) if bucket is not None else (0, 0)
-            extra = max(members + len(rows) - room, 0)
+            extra = max(self._room(bucket, members + len(rows)) - room, 0)
             growth += extra * capacity * self.shape.bytes_per_slot
         if self.bytes_held + growth > self.budget:
             raise SlotsFullError(f"{self.bytes_held + growth} bytes of keys and values, {self.budget} allowed")
@@ -241,43 +288,12 @@ class SlotCache:
     def _take_out(self, row: int, bucket: Bucket) -> None:
         bucket.remove(row)
         if bucket.members:
-            bucket.reserve(len(bucket.members))
+            bucket.reserve(self._room(bucket, len(bucket.members)))
         else:
             del self._buckets[bucket.capacity]
             give_back()
 
-    def _groups(self, new: Mapping[int, NewTokens]) -> tuple[Group, ...]:
-        """Runs of rows that lie next to each other in their bucket and are all in the pass.
 
-        The widest row sets the width of all, so one that brings a long stretch of a prompt is a group of its own.
-        """
-        groups: list[Group] = []
-        begin = 0
-        for capacity in sorted(self._buckets):
-            bucket = self._buckets[capacity]
-            for run in _runs(bucket.members, new):
-                rows = tuple(new[bucket.members[at]] for at in run)
-                width = max(row.count for row in rows)
-                groups.append(Group(bucket=bucket, first=run[0], rows=rows, begin=begin, width=width))
-                begin += sum(row.count for row in rows)
-        return tuple(groups)
-
-
-_NARROW: Final = 64
-"""Rows of at most so many new tokens share one attention call."""
-
-
-def _runs(members: Sequence[int], new: Mapping[int, NewTokens]) -> list[list[int]]:
-    """The places of the rows that are in the pass, in runs without a gap."""
-    runs: list[list[int]] = []
-    open_run = False
-    for at, row in enumerate(members):
-        wide = row in new and new[row].count > _NARROW
-        if row not in new:
-            open_run = False
-        elif open_run and not wide:
-            runs[-1].append(at)
-        else:
-            runs.append([at])
-            open_run = not wide
-    return runs
+def _power(number: int) -> int:
+    """The smallest power of two that is not smaller."""
+    return 1 << (number - 1).bit_length() if number > 1 else 1

@@ -1,7 +1,9 @@
 """Where one pass reads and writes: the tokens of all rows one after the other, and which slots each of them may see."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Int
@@ -98,8 +100,7 @@ class Group:
 
     def shown(self, layer: int) -> tuple[Tensor, Tensor]:
         """A layer's keys and values of the group's rows, each `[rows, heads, capacity, size]`: views, not copies."""
-        keys, values = self.bucket.layers[layer][self.first : self.last].permute(2, 0, 3, 1, 4)
-        return keys, values
+        return self.bucket.shown(layer, self.first, self.last)
 
     def visible(self, window: int | None = None) -> Bool[Tensor, "rows width capacity"]:
         """Which slots each padded column may see; with `window`, of those within so many positions, its own included.
@@ -142,3 +143,39 @@ class Placement:
     positions: Int[Tensor, " tokens"]
     wanted: Int[Tensor, " wanted"]
     """In the order in which the caller listed the rows."""
+
+
+def groups_of(buckets: Iterable[Bucket], new: Mapping[int, NewTokens]) -> tuple[Group, ...]:
+    """Runs of rows that lie next to each other in their bucket and are all in the pass.
+
+    The widest row sets the width of all, so one that brings a long stretch of a prompt is a group of its own.
+    """
+    groups: list[Group] = []
+    begin = 0
+    for bucket in buckets:
+        for run in _runs(bucket.members, new):
+            rows = tuple(new[bucket.members[at]] for at in run)
+            width = max(row.count for row in rows)
+            groups.append(Group(bucket=bucket, first=run[0], rows=rows, begin=begin, width=width))
+            begin += sum(row.count for row in rows)
+    return tuple(groups)
+
+
+_NARROW: Final = 64
+"""Rows of at most so many new tokens share one attention call."""
+
+
+def _runs(members: Sequence[int], new: Mapping[int, NewTokens]) -> list[list[int]]:
+    """The places of the rows that are in the pass, in runs without a gap."""
+    runs: list[list[int]] = []
+    open_run = False
+    for at, row in enumerate(members):
+        wide = row in new and new[row].count > _NARROW
+        if row not in new:
+            open_run = False
+        elif open_run and not wide:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+            open_run = not wide
+    return runs

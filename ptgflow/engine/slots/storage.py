@@ -59,6 +59,8 @@ class Bucket:
         self.members: list[int] = []
         """Which row lies where."""
         self.layers: list[Float[Tensor, "rows capacity 2 heads size"]] = []
+        self.moves = 0
+        """How often the storage has been made anew: what holds on to its addresses is stale after that."""
         self._resize(0)
 
     @property
@@ -104,6 +106,11 @@ class Bucket:
         store = self.layers[layer]
         return store.view(-1, *store.shape[2:])
 
+    def shown(self, layer: int, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """A layer's keys and values of neighbouring rows, each `[rows, heads, capacity, size]`: views, not copies."""
+        keys, values = self.layers[layer][first:last].permute(2, 0, 3, 1, 4)
+        return keys, values
+
     def move(self, sources: Int[Tensor, " moves"], targets: Int[Tensor, " moves"]) -> None:
         """Copy slots, all at once; a slot is `row number * capacity + slot`."""
         for layer in range(self.shape.layers):
@@ -124,6 +131,7 @@ class Bucket:
                 self.layers[at] = larger
             fresh.append(larger)
         self.layers = fresh
+        self.moves += 1
 
     def check(self, lengths: Sequence[int]) -> None:
         """Verify that the storage holds what rows of these lengths need."""
