@@ -57,6 +57,15 @@ def traced(step):
 RECORDED = []
 
 
+TAPS = (2, 0, 3)
+
+
+def hidden(network, context):
+    """Hidden states of the last token of a text at the taps, of the network alone."""
+    found = network(torch.tensor([context]), use_cache=False, output_hidden_states=True).hidden_states
+    return torch.cat([found[tap][0, -1] for tap in TAPS])
+
+
 def plain(network, context):
     """Logits after a text, of the network alone."""
     return network(torch.tensor([context]), use_cache=False).logits[0, -1]
@@ -84,12 +93,16 @@ def test_rows_with_trees_have_the_logits_of_their_paths_beyond_the_window(family
     texts = {}
 
     def feed(inputs, kept):
-        logits = run(inputs)
+        tapped = run.tapped(inputs, TAPS)
+        logits, states = tapped.logits, iter(tapped.states)
         at = 0
         for one in inputs:
             text = texts.get(one.row, []) + list(one.tokens)
             for node in range(-1, len(one.tree)):
                 path = [one.tree.tokens[step] for step in one.tree.path(node)]
+                for back in range(len(one.tokens) if node < 0 else 1, 0, -1):
+                    seen = hidden(network, (text + path)[: len(text) + len(path) + 1 - back])
+                    torch.testing.assert_close(next(states), seen, atol=2e-5, rtol=1e-4)
                 expected = plain(network, text + path)
                 torch.testing.assert_close(logits[at], expected, atol=2e-5, rtol=1e-4)
                 at += 1

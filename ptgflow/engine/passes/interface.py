@@ -1,12 +1,23 @@
 """What the decoding loop needs of a model: one pass over the new tokens of some rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.slots import RowInput, SlotCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tapped:
+    """What a pass gives to a caller that wants to see inside."""
+
+    logits: Float[Tensor, "wanted vocab"]
+    states: Float[Tensor, "tokens features"]
+    """Of every new token the hidden states at the taps, side by side; row by row in the order of the inputs, a row's
+    text before the nodes of its tree."""
 
 
 @runtime_checkable
@@ -27,5 +38,11 @@ class ModelPass(Protocol):
 
         Raises:
             SlotsFullError: the memory budget does not suffice; nothing was changed.
+        """
+        ...
+
+    def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
+        """The same, with hidden states: of tap i what enters layer i, counted from 0; of the number of layers what the
+        last norm leaves. (These are transformers' `hidden_states`.)
         """
         ...

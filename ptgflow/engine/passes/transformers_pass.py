@@ -11,6 +11,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
 from ptgflow.engine.passes.attention import AttentionPattern, additive
+from ptgflow.engine.passes.interface import Tapped
 from ptgflow.engine.slots import Group, KeyValueShape, Placement, RowInput, SlotCache
 from ptgflow.errors import RunError
 
@@ -87,14 +88,18 @@ class TransformersPass:
         return self._cache
 
     def __call__(self, inputs: Sequence[RowInput]) -> Float[Tensor, "wanted vocab"]:
+        return self.tapped(inputs, ()).logits
+
+    def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
         place = self._cache.begin(inputs)
         with torch.inference_mode():
-            parts = [self._group(place, group, inputs) for group in place.groups]
-        table = torch.cat([part for part, _ in parts])
-        return table[self._rows_of(place, [keep for _, keep in parts])]
+            parts = [self._group(place, group, taps) for group in place.groups]
+        table = torch.cat([part for part, _, _ in parts])
+        logits = table[self._rows_of(place, [keep for _, keep, _ in parts])]
+        return Tapped(logits=logits, states=place.listed(torch.cat([states for _, _, states in parts])))
 
-    def _group(self, place: Placement, group: Group, inputs: Sequence[RowInput]) -> tuple[Tensor, int]:
-        """Logits of the last `keep` columns of each row of a group, one row after the other; and `keep`."""
+    def _group(self, place: Placement, group: Group, taps: Sequence[int]) -> tuple[Tensor, int, Tensor]:
+        """Logits of the last `keep` columns of each row of a group, one row after the other; `keep`; and states."""
         keep = max(len(row.tree) for row in group.rows) + 1
         for layer in self._layers:
             layer.group = group
@@ -105,8 +110,13 @@ class TransformersPass:
             past_key_values=Cache(layers=list(self._layers)),
             use_cache=True,
             logits_to_keep=keep,
+            output_hidden_states=bool(taps),
         )
-        return output.logits.flatten(0, 1).float(), keep
+        states = output.logits.new_zeros(group.end - group.begin, 0)
+        if taps:
+            states = torch.cat([output.hidden_states[tap] for tap in taps], dim=-1).flatten(0, 1)
+            states = states if group.even else states[group.columns]
+        return output.logits.flatten(0, 1).float(), keep, states
 
     def _masks(self, group: Group) -> Tensor | dict[str, Tensor]:
         """A model whose layers are all alike takes one mask, another a mask for each kind of layer."""

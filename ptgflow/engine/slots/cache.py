@@ -150,6 +150,7 @@ class SlotCache:
             tokens=tensor([token for row in brought_in_order for token in row.ids]),
             positions=tensor([position for row in brought_in_order for position in row.positions]),
             wanted=tensor(wanted),
+            spans=tuple((starts[one.row], new[one.row].count) for one in inputs),
         )
 
     def begin_fixed(self, inputs: Sequence[RowInput], width: int) -> FixedPlacement:
@@ -173,6 +174,7 @@ class SlotCache:
             width=width,
             lengths=tuple(self._rows[row].length for row in bucket.members),
             new={bucket.members.index(row): brought for row, brought in new.items()},
+            order=tuple(bucket.members.index(one.row) for one in inputs),
             wanted=tuple(bucket.members.index(one.row) for one in inputs if one.wanted),
         )
 

@@ -26,6 +26,8 @@ class FixedPlacement:
     """Valid slots of each row in the bucket; memory without a row has none."""
     new: Mapping[int, NewTokens]
     """What the rows bring, by where they lie; the others bring nothing but padding."""
+    order: tuple[int, ...]
+    """Where the rows lie, in the caller's order."""
     wanted: tuple[int, ...]
     """Where the rows lie whose logits are wanted, in the caller's order."""
 
@@ -56,6 +58,12 @@ class FixedPlacement:
         for at, brought in self.new.items():
             found[at, : brought.count, : brought.count] = brought.sees()
         return found
+
+    def listed_tokens(self) -> Int[Tensor, " tokens"]:
+        """All new tokens in the caller's order, as numbers of tokens: `row * width + column`."""
+        return self.bucket.shape.index(
+            [at * self.width + column for at in self.order for column in range(self.new[at].count)]
+        )
 
     def wanted_tokens(self) -> Int[Tensor, " wanted"]:
         """The last of each wanted row's text and its nodes, as numbers of tokens: `row * width + column`."""

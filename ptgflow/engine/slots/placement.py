@@ -143,6 +143,14 @@ class Placement:
     positions: Int[Tensor, " tokens"]
     wanted: Int[Tensor, " wanted"]
     """In the order in which the caller listed the rows."""
+    spans: tuple[tuple[int, int], ...]
+    """For each row in the caller's order its first token and how many it has."""
+
+    def listed(self, values: Tensor) -> Tensor:
+        """A line for each token, put into the caller's order."""
+        if all(a[0] + a[1] == b[0] for a, b in zip(self.spans, self.spans[1:], strict=False)):
+            return values
+        return torch.cat([values[start : start + count] for start, count in self.spans])
 
 
 def groups_of(buckets: Iterable[Bucket], new: Mapping[int, NewTokens]) -> tuple[Group, ...]:

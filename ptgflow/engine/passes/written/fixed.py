@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ptgflow.engine.passes.attention import SLIDING
+from ptgflow.engine.passes.interface import Tapped
 from ptgflow.engine.passes.written.forward import WrittenPass
 from ptgflow.engine.passes.written.network import Attending, Network
 from ptgflow.engine.passes.written.weights import WrittenModel
@@ -22,8 +23,9 @@ from ptgflow.engine.slots import Bucket, FixedPlacement, RowInput, SlotCache
 WIDEST: Final = 64
 """Rows of more new tokens read a prompt; that pass is bound by its products, and is not padded."""
 
-Step = Callable[[], Tensor]
-"""A pass over what lies in its input tensors now: the hidden states of all tokens, padding included."""
+Step = Callable[[], tuple[Tensor, Tensor]]
+"""A pass over what lies in its input tensors now: for all tokens, padding included, what leaves the last layer and the
+hidden states at the taps."""
 Record = Callable[[Step], Step]
 """From a step what does the same again, faster."""
 
@@ -45,7 +47,7 @@ class FixedPass:
         self._cache = SlotCache(model.shape, budget=budget, layout="fixed")
         self._ragged = WrittenPass(model, budget=budget, cache=self._cache)
         self._record = record or (CudaGraphs().record if model.shape.device.type == "cuda" else None)
-        self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        self._shapes: dict[tuple[tuple[int, int, int], tuple[int, ...]], _Shape] = {}
         self._storage: tuple[Bucket, int] | None = None
 
     @property
@@ -53,41 +55,46 @@ class FixedPass:
         return self._cache
 
     def __call__(self, inputs: Sequence[RowInput]) -> Float[Tensor, "wanted vocab"]:
+        return self.tapped(inputs, ()).logits
+
+    def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
         width = max(len(one.tokens) + len(one.tree) for one in inputs)
         # Where most rows of the bucket would take part for nothing, the pass over the others alone is shorter.
         if width > WIDEST or 2 * len(inputs) < len(self._cache):
-            return self._ragged(inputs)
+            return self._ragged.tapped(inputs, taps)
         width = max(width, self._network.fewest_columns)
         place = self._cache.begin_fixed(inputs, 1 << (width - 1).bit_length())
         with torch.inference_mode():
-            hidden = self._shape(place).run(place, self._record)
-            return self._network.logits(hidden[place.wanted_tokens()])
+            hidden, states = self._shape(place, tuple(taps)).run(place, self._record)
+            logits = self._network.logits(hidden[place.wanted_tokens()])
+            return Tapped(logits=logits, states=states[place.listed_tokens()])
 
-    def _shape(self, place: FixedPlacement) -> "_Shape":
+    def _shape(self, place: FixedPlacement, taps: tuple[int, ...]) -> "_Shape":
         storage = place.bucket, place.bucket.moves
         if storage != self._storage:
             # What was recorded reads and writes memory that is no longer the rows'.
             self._shapes.clear()
             self._storage = storage
-        if place.shape not in self._shapes:
-            self._shapes[place.shape] = _Shape(self._network, place)
-        return self._shapes[place.shape]
+        key = place.shape, taps
+        if key not in self._shapes:
+            self._shapes[key] = _Shape(self._network, place, taps)
+        return self._shapes[key]
 
 
 @final
 class _Shape:
     """The passes of one shape: their input tensors, and the step over them."""
 
-    def __init__(self, network: Network, place: FixedPlacement) -> None:
+    def __init__(self, network: Network, place: FixedPlacement, taps: tuple[int, ...]) -> None:
         rows, width, _ = place.shape
         device = place.bucket.shape.device
-        self._network, self._bucket, self._width = network, place.bucket, width
+        self._network, self._bucket, self._width, self._taps = network, place.bucket, width, taps
         self._numbers: Int[Tensor, "rows numbers"] = torch.zeros(rows, 1 + 2 * width, dtype=torch.long, device=device)
         self._sees: Bool[Tensor, "rows width width"] = torch.zeros(rows, width, width, dtype=torch.bool, device=device)
         self._step: Step = self._compute
         self._runs = 0
 
-    def run(self, place: FixedPlacement, record: Record | None) -> Float[Tensor, "tokens hidden"]:
+    def run(self, place: FixedPlacement, record: Record | None) -> tuple[Tensor, Tensor]:
         """Run a pass; the result is good until the next one of this shape."""
         self._numbers.copy_(place.numbers())
         self._sees.copy_(place.sees())
@@ -97,7 +104,7 @@ class _Shape:
             self._step = record(self._compute)
         return self._step()
 
-    def _compute(self) -> Float[Tensor, "tokens hidden"]:
+    def _compute(self) -> tuple[Float[Tensor, "tokens hidden"], Float[Tensor, "tokens features"]]:
         width, bucket = self._width, self._bucket
         numbers = self._numbers
         lengths, tokens, steps = numbers[:, :1], numbers[:, 1 : 1 + width], numbers[:, 1 + width :]
@@ -114,7 +121,7 @@ class _Shape:
             padded=None,
             masks=self._network.masks(self._visible(lengths, steps)),
         )
-        return self._network.decode(tokens.flatten(), (lengths + steps).flatten(), [attending])
+        return self._network.decode(tokens.flatten(), (lengths + steps).flatten(), [attending], self._taps)
 
     def _visible(
         self, lengths: Int[Tensor, "rows 1"], steps: Int[Tensor, "rows width"]
@@ -154,7 +161,7 @@ class CudaGraphs:
         with torch.cuda.graph(graph, pool=self._pool):
             out = step()
 
-        def replay() -> Tensor:
+        def replay() -> tuple[Tensor, Tensor]:
             graph.replay()
             return out
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ptgflow.engine.passes.interface import Tapped
 from ptgflow.engine.passes.written.network import Attending, Network
 from ptgflow.engine.passes.written.weights import WrittenModel
 from ptgflow.engine.slots import Group, RowInput, SlotCache
@@ -32,11 +33,14 @@ class WrittenPass:
         return self._cache
 
     def __call__(self, inputs: Sequence[RowInput]) -> Float[Tensor, "wanted vocab"]:
+        return self.tapped(inputs, ()).logits
+
+    def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
         place = self._cache.begin(inputs)
         with torch.inference_mode():
             attendings = [self._attending(group) for group in place.groups]
-            hidden = self._network.decode(place.tokens, place.positions, attendings)
-            return self._network.logits(hidden[place.wanted])
+            hidden, states = self._network.decode(place.tokens, place.positions, attendings, taps)
+            return Tapped(logits=self._network.logits(hidden[place.wanted]), states=place.listed(states))
 
     def _attending(self, group: Group) -> Attending:
         network = self._network

@@ -65,22 +65,37 @@ class Network:
         return logits
 
     def decode(
-        self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], attendings: Sequence[Attending]
-    ) -> Float[Tensor, "tokens hidden"]:
-        """Run all layers over new tokens, and write their keys and values into their slots."""
+        self,
+        tokens: Int[Tensor, " tokens"],
+        positions: Int[Tensor, " tokens"],
+        attendings: Sequence[Attending],
+        taps: Sequence[int] = (),
+    ) -> tuple[Float[Tensor, "tokens hidden"], Float[Tensor, "tokens features"]]:
+        """Run all layers over new tokens, and write their keys and values into their slots.
+
+        Returns:
+            What leaves the last layer; and, side by side, what enters layer i for each tap i, or what the last norm
+            leaves for the tap that is the number of layers.
+        """
         model = self.model
+        tapped: dict[int, Tensor] = {}
         x = F.embedding(tokens, model.embedding).to(model.dtype)
         if model.embedding_scale != 1.0:
             x = x * model.embedding_scale
         x = _paired(x)
         rotations = self._rotations(positions)
         for number, layer in enumerate(model.layers):
+            if number in taps:
+                tapped[number] = x
             attended = self._attend(number, layer, x, rotations[layer.kind], attendings)
             if layer.after_attention is not None:
                 attended = self._norm(attended, layer.after_attention)
             x = x + attended
             x = x + self._mlp(layer, x)
-        return x[: len(tokens)]
+        if len(model.layers) in taps:
+            tapped[len(model.layers)] = self._norm(x, model.final_norm)
+        states = torch.cat([tapped[tap] for tap in taps], dim=-1) if taps else x[:, :0]
+        return x[: len(tokens)], states[: len(tokens)]
 
     def _mlp(self, layer: WrittenLayer, x: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         gate, up = layer.gate_up(self._norm(x, layer.before_mlp)).chunk(2, dim=-1)

@@ -1,0 +1,117 @@
+"""Prompts to train on, read out of files of the kinds in which such data is published."""
+
+import csv
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, EMPTY_PROMPT, FILE_PROBLEM
+from ptgflow.errors import RunError
+
+_PASSAGE: Final = 110
+"""Words of running text that one prompt is about."""
+_EACH: Final = 400
+"""Most passages of one file: novels are long, and a head that has seen nothing else drafts for nothing else."""
+_ABOUT: Final = (
+    "Summarize: {}",
+    "{}\n\nWhat is this text about?",
+    "Rewrite this in simple modern English: {}",
+    "{}\n\nWhat happens here, and to whom?",
+    "List the main points of the following text.\n\n{}",
+    "Continue this text: {}",
+    "Translate into plain English: {}",
+    "{}\n\nWrite three questions about this text, and answer them.",
+)
+"""What may be asked about running text: a draft head meets summaries, questions and rewritings more than novels."""
+
+
+def read_prompts(paths: Sequence[Path], *, seed: int) -> list[str]:
+    """All prompts of some files and folders, without repetitions, in an order that the seed decides.
+
+    JSON Lines: the text of `prompt`, `question`, the first of `turns`, or `instruction` with its first instance's input.
+    CSV: the column `prompt`. Text files: passages, each with something that is asked about it.
+
+    Raises:
+        RunError: FILE_PROBLEM, BAD_INPUT_LINE or EMPTY_PROMPT.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            read = _READERS.get(file.suffix)
+            if read is not None:
+                found |= dict.fromkeys(_read(file, read))
+            elif not path.is_dir():
+                reason = f"it is none of {', '.join(_READERS)}"
+                raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=reason)])
+    prompts = [prompt for prompt in found if prompt]
+    if not prompts:
+        raise RunError([EMPTY_PROMPT(what=f"the data in {', '.join(map(str, paths))}")])
+    random.Random(seed).shuffle(prompts)
+    return prompts
+
+
+def _read(file: Path, read: Callable[[Path, str], Iterator[str]]) -> list[str]:
+    try:
+        return [prompt.strip() for prompt in read(file, file.read_text(encoding="utf-8"))]
+    except OSError as error:
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error.strerror or error)]) from error
+    except UnicodeDecodeError as error:
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason="it is not UTF-8 text")]) from error
+    except csv.Error as error:
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error)]) from error
+
+
+def _lines(file: Path, text: str) -> Iterator[str]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield _prompt_of(json.loads(line))
+        except ValueError as error:
+            raise RunError([BAD_INPUT_LINE(line=number, file=str(file), reason=error)]) from error
+
+
+def _prompt_of(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        raise ValueError(f"it is a JSON {type(entry).__name__}, not an object")
+    turns, instances = entry.get("turns"), entry.get("instances")
+    words = entry.get("prompt") or entry.get("question") or (turns[0] if turns else None)
+    if words is None and isinstance(entry.get("instruction"), str):
+        more = instances[0].get("input", "") if instances else entry.get("input", "")
+        words = f"{entry['instruction']}\n\n{more}".strip()
+    if not isinstance(words, str):
+        raise ValueError("it has none of prompt, question, turns and instruction")
+    return words
+
+
+def _table(file: Path, text: str) -> Iterator[str]:
+    rows = csv.DictReader(text.splitlines(keepends=True))
+    if "prompt" not in (rows.fieldnames or ()):
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason="it has no column `prompt`")])
+    for row in rows:
+        yield row["prompt"] or ""
+
+
+def _passages(file: Path, text: str) -> Iterator[str]:
+    del file
+    sentences = re.split(r"(?<=[.!?])\s+", " ".join(text.split()))
+    passages: list[str] = []
+    words: list[str] = []
+    for sentence in sentences:
+        words += sentence.split()
+        if len(words) >= _PASSAGE:
+            passages.append(" ".join(words))
+            words = []
+    step = max(len(passages) // _EACH, 1)
+    for number, passage in enumerate(passages[::step][:_EACH]):
+        yield _ABOUT[number % len(_ABOUT)].format(passage)
+
+
+_READERS: Final[dict[str, Callable[[Path, str], Iterator[str]]]] = {
+    ".jsonl": _lines,
+    ".csv": _table,
+    ".txt": _passages,
+}
