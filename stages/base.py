@@ -5,20 +5,25 @@ many segments and requests into one batch, and hold a segment at any point.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ptgflow.contracts import Branches, Message, Prompt, Segment
 from ptgflow.contracts.settings import Generation
+from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded, DecodeRequest
+from ptgflow.engine.request import Decoded, DecodeRequest, JointDrafter
 
 I_contra = TypeVar("I_contra", bound=Segment, contravariant=True)
 O_co = TypeVar("O_co", covariant=True)
 
 Work = Generator[DecodeRequest, Decoded, O_co]
 """What `run` returns: yields requests, is sent answers, ends with the method's result."""
+
+
+DraftsOf = Callable[[TreeBuilder, int], JointDrafter]
+"""From how trees are built, and of how many nodes at most, to a drafter that builds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class StageContext:
     """Most new tokens for this segment."""
     seed: int
     """Seed of this stage's work on this segment."""
+    drafts: DraftsOf | None = None
+    """The stage before, where the compiler has fused it into this one: it drafts inside this one's loop."""
 
     def prompt(self, messages: tuple[Message, ...], text: str, prefix: str = "") -> Prompt:
         """A prompt for this stage's model, through the chat template or as raw text as the run asks.
@@ -51,6 +58,24 @@ class AbstractMethod(ABC, Generic[I_contra, O_co]):
 
         The result must satisfy the method's declared contract (the executor checks it), be a function of `value`,
         `context` and the answers alone, and hold at most `context.budget` new tokens.
+        """
+
+
+class AbstractDrafting(AbstractMethod[I_contra, O_co], ABC):
+    """A method that can also draft inside the loop of a verifier right behind it."""
+
+    @abstractmethod
+    def drafter(
+        self, model: LoadedModel, slot: str, builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> JointDrafter:
+        """A drafter for rows of a model.
+
+        Args:
+            model: the target.
+            slot: this stage's name in the flow.
+            builder: the shape of its trees.
+            size: most nodes of a tree.
+            least: tokens of a smaller chance are not drafted.
         """
 
 

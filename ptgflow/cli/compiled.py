@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ptgflow.api import Plan
 from ptgflow.cli.arguments import Arguments, UsageError
@@ -95,8 +95,13 @@ def print_config(arguments: Arguments) -> bool:
         if config is None or not report.ok:
             say("\n\n".join(str(one) for one in report))
             return False
-        OmegaConf.set_struct(config, False)
-        hydra = config.pop("hydra")
-        shown = {"job": config, "hydra": OmegaConf.create({"hydra": hydra})}.get(str(arguments.cfg))
-        print(OmegaConf.to_yaml(shown if shown is not None else OmegaConf.merge({"hydra": hydra}, config)), end="")
+        print_plain_config(config, str(arguments.cfg))
     return True
+
+
+def print_plain_config(config: DictConfig, which: str) -> None:
+    """Print a composed configuration: the `job`, what is `hydra`'s own, or `all`."""
+    OmegaConf.set_struct(config, False)
+    hydra = config.pop("hydra")
+    shown = {"job": config, "hydra": OmegaConf.create({"hydra": hydra})}.get(which)
+    print(OmegaConf.to_yaml(shown if shown is not None else OmegaConf.merge({"hydra": hydra}, config)), end="")

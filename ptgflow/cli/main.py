@@ -45,6 +45,11 @@ COMMANDS: dict[str, Command] = {
         "ptgflow calibrate model=smollm2-135m",
         "ptgflow.cli.calibrate",
     ),
+    "train": Command(
+        "train prediction heads for a model",
+        "ptgflow train heads=medusa model=smollm2-135m data=prompts.jsonl output=heads",
+        "ptgflow.cli.train",
+    ),
     "matrix": Command(
         "show which paradigms and accelerators compose, and why others do not",
         "ptgflow matrix format=json",

@@ -18,6 +18,7 @@ from ptgflow.engine.proposing import ALL, Proposing
 from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.engine.rounds import Round, RowId, Work
 from ptgflow.engine.slots import RowInput, SlotsFullError
+from ptgflow.engine.teaching import taps_of, teach
 from ptgflow.engine.verify import Block, Question, judge
 from ptgflow.errors import RunError
 
@@ -82,8 +83,8 @@ class DecodeLoop:
             RunError: EMPTY_PROMPT, PROMPT_TOO_LONG or UNKNOWN_TOKEN.
         """
         self._model.check_prompt(len(request.prompt_ids))
-        member = Member(request, self._model, self._proposing.new_record())
         row_id = RowId(self._next)
+        member = Member(row_id, request, self._model, self._proposing.new_record())
         self._next += 1
         self._members[row_id] = member
         self._waiting.append(row_id)
@@ -105,7 +106,8 @@ class DecodeLoop:
                 self._active.append(self._waiting.popleft())
             try:
                 work = self._gather(failed)
-                logits = self._pass(work.inputs) if work.inputs else None
+                taps = taps_of(self._members[one] for one in self._active)
+                tapped = self._pass.tapped(work.inputs, taps) if work.inputs else None
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -113,11 +115,12 @@ class DecodeLoop:
                 self._make_room(error, failed)
         finished: dict[RowId, Decoded] = {}
         settled: dict[RowId, str] = {}
-        if logits is not None:
+        if tapped is not None:
             self._passes += 1
             asked = [at for at, proposal in enumerate(work.proposals) if proposal is not None]
-            blocks = dict(zip(asked, judge(logits, [self._question(work, at) for at in asked]), strict=True))
-            self._settle(work, blocks, finished, settled)
+            blocks = dict(zip(asked, judge(tapped.logits, [self._question(work, at) for at in asked]), strict=True))
+            kept = self._settle(work, blocks, finished, settled)
+            teach([self._members[one] for one in work.rows], work.inputs, kept, tapped, taps)
             for row_id in work.sharing:
                 self._members[row_id].row.see(self._passes)
         self._hand_over(finished)
@@ -180,13 +183,21 @@ class DecodeLoop:
             member.looked = True
             before = self._active[: self._active.index(row_id)]
             shared = member.shared = shared_beginning(
-                member.row.context, {other: self._members[other].row.context for other in before}
+                member.row.context,
+                {
+                    other: self._members[other].row.context
+                    for other in before
+                    # What its drafters know of the beginning is copied, too.
+                    if set(map(id, member.row.request.joint)) <= set(map(id, self._members[other].row.request.joint))
+                },
             )
         if shared is not None:
             other = self._members[RowId(shared.row)]
             if other.slot is None or cache.length(other.slot) < shared.length:
                 return False
             member.slot, member.shared = cache.fork(other.slot, shared.length), None
+            for joint in member.row.request.joint:
+                joint.fork(row_id, other.number, shared.length)
         else:
             member.slot = cache.admit()
         return True
@@ -200,7 +211,8 @@ class DecodeLoop:
 
     def _settle(
         self, work: Work, blocks: Mapping[int, Block], finished: dict[RowId, Decoded], settled: dict[RowId, str]
-    ) -> None:
+    ) -> dict[int, Sequence[int]]:
+        """Take in what was judged; for each slot which of its new tokens stay."""
         kept: dict[int, Sequence[int]] = {}
         for at, (row_id, given, proposal) in enumerate(zip(work.rows, work.inputs, work.proposals, strict=True)):
             member, read = self._members[row_id], len(given.tokens)
@@ -220,6 +232,7 @@ class DecodeLoop:
                 member.history.extend(block.tokens)
                 kept[given.row] = (*range(read), *(read + node for node in block.path))
         self._pass.cache.commit(kept)
+        return kept
 
     def _hand_over(self, finished: Mapping[RowId, Decoded]) -> None:
         """Let rows that wait for the beginning of one that has ended copy it before it leaves."""
@@ -257,6 +270,8 @@ class DecodeLoop:
             member = self._members[row_id]
             if member.slot is not None:
                 self._pass.cache.free(member.slot)
+                for joint in member.row.request.joint:
+                    joint.forget(row_id)
             member.slot, member.looked = None, False
         gone = set(rows)
         for member in self._members.values():

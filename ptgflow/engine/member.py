@@ -16,7 +16,7 @@ from ptgflow.errors import RunError
 class Member:
     """One row, waiting or active."""
 
-    def __init__(self, request: DecodeRequest, model: LoadedModel, record: AcceptanceRecord) -> None:
+    def __init__(self, number: int, request: DecodeRequest, model: LoadedModel, record: AcceptanceRecord) -> None:
         """Start a row.
 
         Raises:
@@ -25,6 +25,7 @@ class Member:
         alien = unknown_tokens(request.sampling, model.vocab_size)
         if alien:
             raise RunError([UNKNOWN_TOKEN(token=alien[0], model=model.name, last=model.vocab_size - 1)])
+        self.number = number
         self.row = Row(request, model.codec, model.context_length)
         self.history = History(request.sampling, request.prompt_ids, model.vocab_size, model.device)
         self.record = record

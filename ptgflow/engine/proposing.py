@@ -5,6 +5,7 @@ from typing import Final, final
 
 from ptgflow.engine.costs.acceptance_record import AcceptanceRecord
 from ptgflow.engine.costs.widths import LONGEST, FixedWidth, Offer, WidthPolicy
+from ptgflow.engine.drafted import drafted
 from ptgflow.engine.member import Member
 from ptgflow.engine.request import Proposal
 from ptgflow.engine.row import NOTHING
@@ -31,15 +32,11 @@ class Proposing:
             cache: tells how much of each row's text was read.
             reading: tokens of texts that the pass reads, of these rows and of others.
         """
-        found: list[Proposal | Exception] = []
         contexts = [cache.length(member.slot) if member.slot is not None else 0 for member in members]
-        for member, context in zip(members, contexts, strict=True):
-            widths = self._of(member)
-            try:
-                limit = widths.limit(member.record, rows=len(members), context=context)
-                found.append(_judgeable(member.row.propose(limit), member))
-            except Exception as error:
-                found.append(error)
+        limits = [self._limit(member, len(members), context) for member, context in zip(members, contexts, strict=True)]
+        found = [
+            _judgeable(one, member) for one, member in zip(drafted(members, limits, contexts), members, strict=True)
+        ]
         # Rows of a fixed length take what they propose, and the others choose with that in the pass.
         free = [isinstance(one, Proposal) and self._of(members[at]) is self._widths for at, one in enumerate(found)]
         fixed = sum(
@@ -56,15 +53,24 @@ class Proposing:
                     found[at] = _restricted(proposal, nodes)
         return found
 
+    def _limit(self, member: Member, rows: int, context: int) -> int:
+        """How many nodes the drafters of a row are asked for at most."""
+        limit = self._of(member).limit(member.record, rows=rows, context=context)
+        # The limit is that of a chain. Drafters that branch have sizes of their own, and it says only whether to ask.
+        return member.row.limit(LONGEST if limit and member.row.request.joint else limit)
+
     def _of(self, member: Member) -> WidthPolicy:
         return ALL if member.row.request.length == "fixed" else self._widths
 
     def learn(self, member: Member, proposal: Proposal, path: Sequence[int]) -> None:
         """Take in which nodes of a proposal were kept."""
-        if member.row.request.drafter is None:
+        request = member.row.request
+        if not request.drafts:
             return
         if len(proposal.tree):
             member.record.observe(proposal.tree, proposal.grades, path)
+            if len(request.joint) == 1 and request.drafter is None:
+                request.joint[0].judged(member.number, proposal.tree, path)
         else:
             member.record.idle()
 
@@ -73,11 +79,11 @@ ALL: Final = FixedWidth(LONGEST)
 """All that a drafter proposes."""
 
 
-def _judgeable(proposal: Proposal, member: Member) -> Proposal:
+def _judgeable(proposal: Proposal | Exception, member: Member) -> Proposal | Exception:
     """The proposal, if the row's rule can judge one of its shape."""
     rule = member.row.request.accept
-    if rule.chains_only and not proposal.tree.is_chain:
-        raise ValueError(
+    if isinstance(proposal, Proposal) and rule.chains_only and not proposal.tree.is_chain:
+        return ValueError(
             f"accept={rule.name} judges chains, and the drafter proposed a tree that branches: "
             "write accept=speculative, or draft a chain"
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from ptgflow.contracts.kinds import FinishReason, Verdict
@@ -45,6 +45,52 @@ class Drafter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A row that wants a proposal of a drafter which serves several."""
+
+    row: int
+    """The row's number, as the drafter was told it before."""
+    context: Sequence[int]
+    """Prompt and answer so far. The last token has not been read by the target, all before it have."""
+    limit: int
+    """Most nodes of the tree."""
+    written: int
+    """Tokens of the answer so far."""
+    sampling: Sampling
+    seed: int
+
+
+@runtime_checkable
+class JointDrafter(Protocol):
+    """Proposes for many rows of a loop at once; one instance serves all rows that name it."""
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Which hidden states of the target it reads; see `ModelPass.tapped`."""
+        ...
+
+    def read(self, row: int, tokens: Sequence[int], states: Float[Tensor, "tokens features"]) -> None:
+        """Take in tokens that the target has read and that stay in the row, with its states at the taps."""
+        ...
+
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        """A tree for each row, of at most as many nodes as it asks for; or an empty one."""
+        ...
+
+    def judged(self, row: int, tree: TokenTree, path: Sequence[int]) -> None:
+        """What was verified of its last proposal for a row, and which of these nodes were kept."""
+        ...
+
+    def fork(self, row: int, source: int, length: int) -> None:
+        """A new row begins with the first `length` tokens of another one."""
+        ...
+
+    def forget(self, row: int) -> None:
+        """Drop what is known of a row, if anything is: it has ended, or starts from the beginning again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeRequest:
     """One row for a decoding loop."""
 
@@ -56,11 +102,18 @@ class DecodeRequest:
     """Seed of this row; `sampling.seed` is the run's, from which the caller derived it."""
     stop: tuple[str, ...] = ()
     drafter: Drafter | None = None
-    """None: plain autoregressive decoding."""
+    """Of this row alone. Without any drafter it is plain autoregressive decoding."""
+    joint: tuple[JointDrafter, ...] = ()
+    """Those that it shares with other rows. What several drafters propose becomes one tree."""
     accept: AcceptanceRule = field(default_factory=Speculative)
     length: Length = "expected_throughput"
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
+
+    @property
+    def drafts(self) -> bool:
+        """Whether anything can be proposed."""
+        return self.drafter is not None or bool(self.joint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +141,9 @@ class Decoded:
     """Tokens proposed by the drafter."""
     accepted: int
     """Proposals kept."""
+    agreed: int = 0
+    """Proposals kept that are the target's own token where they stand: all of them under a lossless rule."""
     verify_rounds: int
     """Passes after those over the prompt."""
+    end_id: int | None = None
+    """The end token that the target wrote, which is not among the tokens; None: something else ended the text."""

@@ -35,6 +35,8 @@ class Row:
         self._verify_rounds = 0
         self._proposed = 0
         self._accepted = 0
+        self._agreed = 0
+        self._end_id: int | None = None
         self._text = ""
         self._shown = 0
 
@@ -44,16 +46,21 @@ class Row:
         return len(self.context) - len(self.request.prompt_ids)
 
     def propose(self, limit: int) -> Proposal:
-        """The drafter's proposals for the next pass: at most `limit`, and no deeper than what is left of the answer.
+        """What the row's own drafter proposes: at most `limit` nodes, and no deeper than what is left of the answer.
 
         The target writes the last token of an answer itself, so of the room that is left one place is its own.
         """
-        limit = min(limit, self._room - self.written - 1)
-        if self.request.drafter is None or limit < 1:
+        limit = self.limit(limit)
+        drafter = self.request.drafter
+        if drafter is None or limit < 1:
             return NOTHING
-        proposal = self.request.drafter.propose(self.context, limit)
+        proposal = drafter.propose(self.context, limit)
         assert len(proposal.tree) <= limit, "a drafter proposes at most what it was asked for"
         return proposal
+
+    def limit(self, limit: int) -> int:
+        """How many of so many proposed tokens can come to be written."""
+        return min(limit, self._room - self.written - 1)
 
     def see(self, number: int) -> None:
         """Count a pass that only read a part of the prompt, or of what was read before."""
@@ -72,6 +79,7 @@ class Row:
         path = block.path[:read]
         self._proposed += len(proposal.tree)
         self._accepted += len(path)
+        self._agreed += min(block.agreed, len(path))
         kept_nodes = set(path)
         self._rejected += (token for node, token in enumerate(proposal.tree.tokens) if node not in kept_nodes)
         kept = tokens[:ends]
@@ -82,6 +90,7 @@ class Row:
         self._verdicts += verdicts
         self.context += kept
         if ends is not None:
+            self._end_id = tokens[ends]
             self.finish_reason = "stop"
         elif self.written == self._room:
             self.finish_reason = "length"
@@ -102,6 +111,8 @@ class Row:
             passes=frozenset(self._passes),
             proposed=self._proposed,
             accepted=self._accepted,
+            agreed=self._agreed,
+            end_id=self._end_id,
             verify_rounds=self._verify_rounds,
         )
 

@@ -25,6 +25,8 @@ class Block:
     """Log-probability of each, in nats; see `Decoded.scores`."""
     tops: tuple[tuple[tuple[int, float], ...], ...]
     """The likeliest tokens at each place, where the row asks for them."""
+    agreed: int
+    """How many of the nodes that were kept are the target's likeliest token at their place, or its own draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,9 @@ def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question
             tokens=written,
             scores=tuple(next(scores) for _ in written),
             tops=_tops(prediction, rows, question),
+            agreed=sum(
+                prediction.own(at) == token for at, token in zip(rows, written[: len(found.path)], strict=False)
+            ),
         )
         for question, found, written, rows in zip(questions, judged, tokens, places, strict=True)
     ]

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptgflow.contracts import Branches, Paradigm, Prompt, Segment, Shape, Text
+from ptgflow.contracts import Branches, Draft, Paradigm, Prompt, Segment, Shape, Text
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.methods import BROKEN_CONTRACT
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
@@ -22,7 +22,7 @@ from ptgflow.executors.events import EventKind
 from ptgflow.executors.merge import merged
 from ptgflow.executors.result import StageRecord
 from ptgflow.graph.ir import Node
-from ptgflow.stages.base import AbstractMethod, StageContext
+from ptgflow.stages.base import AbstractDrafting, AbstractMethod, DraftsOf, StageContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,17 @@ class BoundStage:
     method: AbstractMethod[Any, Any] | None
     """None for Merge."""
     model: LoadedModel
+    drafting: "BoundStage | None" = None
+    """The stage before it that the compiler has fused into its loop."""
+
+    @property
+    def drafts(self) -> DraftsOf | None:
+        """How that stage drafts."""
+        if self.drafting is None:
+            return None
+        method, slot, model = self.drafting.method, self.drafting.node.slot, self.model
+        assert isinstance(method, AbstractDrafting), "only what drafts is fused"
+        return lambda builder, size: method.drafter(model, slot, builder, size=size)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +180,7 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
         generation=track.generation,
         budget=track.budget,
         seed=derived_seed(track.generation.sampling.seed, node.slot, track.segment),
+        drafts=stage.drafts,
     )
     yield Happened(kind="stage", track=track, slot=node.slot)
     started, answers = time.perf_counter(), list[Decoded]()
@@ -191,7 +203,7 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
     record = _record(stage, value, result, answers, time.perf_counter() - started)
     track.records.append(record)
     track.critical_rounds += record.rounds
-    _hold_to_contract(node, value, result)
+    _hold_to_contract(node, Draft if stage.drafting is not None else type(value), result)
     yield Happened(kind="stage_end", track=track, slot=node.slot, details={"rounds": record.rounds})
     return result
 
@@ -206,16 +218,21 @@ def _record(stage: BoundStage, value: Segment, result: object, answers: list[Dec
         tokens_out=sum(len(answer.token_ids) for answer in answers),
         proposed=sum(answer.proposed for answer in answers),
         accepted=sum(answer.accepted for answer in answers),
+        agreed=sum(answer.agreed for answer in answers),
         verify_rounds=sum(answer.verify_rounds for answer in answers),
-        how=result.how if isinstance(result, Branches) else "",
+        how=result.how if isinstance(result, Branches) else _drafted_by(stage),
     )
 
 
-def _hold_to_contract(node: Node, value: Segment, result: object) -> None:
+def _drafted_by(stage: BoundStage) -> str:
+    return "" if stage.drafting is None else f"{stage.drafting.node.slot!r} ({_key(stage.drafting.node)}) drafts"
+
+
+def _hold_to_contract(node: Node, taken: type[Segment], result: object) -> None:
     """The declared kinds are what later stages rely on; a method that breaks its promise is stopped here."""
     contract = node.contract
     assert contract is not None, "a bound stage has a contract"
-    promised = contract.result(type(value))
+    promised = contract.result(taken)
     kept = (
         isinstance(result, Branches) and all(isinstance(item, promised or Segment) for item in result.items)
         if contract.shape is Shape.FORK

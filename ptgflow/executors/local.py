@@ -75,7 +75,12 @@ class LocalExecutor:
         self._models = _load(program, progress, models if models is not None else {})
         _check_loaded(program, self._models)
         self._loops = {name: self._loop(name, model, progress) for name, model in self._models.items()}
-        self._stages = [self._bind(node) for node in program.nodes]
+        fused = {node.fused_into: self._bind(node) for node in program.nodes if node.fused_into is not None}
+        self._stages = [
+            replace(self._bind(node), drafting=fused.get(node.slot))
+            for node in program.nodes
+            if node.fused_into is None
+        ]
         self._target = self._models[program.card.name]
 
     @property

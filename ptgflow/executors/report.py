@@ -116,7 +116,7 @@ def _metrics(job: Job, program: Program, running: Running, new_tokens: int) -> M
         model_passes={name: len(passes) for name, passes in running.passes.items()},
         acceptance_length=1 + accepted / drafting if drafting else None,
         peak_memory_mb=peak_memory_mb(),
-        stages=tuple(_summed(node.slot, records) for node in program.nodes if node.spec is not None),
+        stages=tuple(_summed(node.slot, records) for node in program.nodes if node.spec and not node.fused_into),
     )
 
 
@@ -131,6 +131,7 @@ def _summed(slot: str, records: Sequence[StageRecord]) -> StageRecord:
         tokens_out=sum(record.tokens_out for record in own),
         proposed=sum(record.proposed for record in own),
         accepted=sum(record.accepted for record in own),
+        agreed=sum(record.agreed for record in own),
         verify_rounds=sum(record.verify_rounds for record in own),
         how="; ".join(record.how for record in own if record.how),
     )

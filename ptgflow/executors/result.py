@@ -20,6 +20,8 @@ class StageRecord:
     tokens_out: int
     proposed: int = 0
     accepted: int = 0
+    agreed: int = 0
+    """Of those the tokens that are the target's own where they stand; all of them where a lossless rule judged."""
     verify_rounds: int = 0
     how: str = ""
     """What a split decided, and why."""

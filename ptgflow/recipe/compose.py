@@ -59,7 +59,12 @@ def _group_of_one(recipe: RecipeFile) -> Iterator[str]:
 
 
 def compose_config(
-    recipe: RecipeFile | None, given: Sequence[Given], config_dir: Path | None, report: Report
+    recipe: RecipeFile | None,
+    given: Sequence[Given],
+    config_dir: Path | None,
+    report: Report,
+    *,
+    name: str = "config",
 ) -> DictConfig | None:
     """The composed configuration.
 
@@ -72,10 +77,10 @@ def compose_config(
         while True:
             try:
                 typed = [*choice, *(one.for_hydra for one in rest)]
-                found: DictConfig = compose("config", typed, return_hydra_config=True)
+                found: DictConfig = compose(name, typed, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException) as error:
                 culprit = _culprit(error, rest)
-                _report(error, culprit, recipe, config_dir, report)
+                _report(error, culprit, recipe, config_dir, report, name)
                 if culprit is None:
                     return None
                 rest.remove(culprit)
@@ -127,6 +132,7 @@ def _report(
     recipe: RecipeFile | None,
     config_dir: Path | None,
     report: Report,
+    name: str,
 ) -> None:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         at = culprit.location if culprit else None
@@ -137,26 +143,26 @@ def _report(
         at = Location(source=recipe.shown if recipe else "configuration")
         report.add(codes.MALFORMED_FILE(at, file=at.source, reason=reason))
         return
-    owner, _, name = culprit.key.rpartition(".")
+    owner, _, key = culprit.key.rpartition(".")
     if isinstance(error, ConfigCompositionException) and _NOT_IN_STRUCT.search(str(error)):
-        known = _known_keys(owner, recipe)
+        known = _known_keys(owner, recipe, name)
         write = f"{owner}.{{}}" if owner else "{}"
         report.add(
             codes.UNKNOWN_KEY(
                 culprit.location,
                 owner=f"the configuration below {owner!r}" if owner else "the configuration",
-                name=name,
-                hint=hint(name, known, write=write),
+                name=key,
+                hint=hint(key, known, write=write),
             )
         )
         return
     report.add(codes.BAD_OVERRIDE(culprit.location, override=culprit.typed, reason=reason, hint="see  ptgflow --help"))
 
 
-def _known_keys(owner: str, recipe: RecipeFile | None) -> list[str]:
+def _known_keys(owner: str, recipe: RecipeFile | None, name: str) -> list[str]:
     """The keys that exist below `owner` when nothing is overridden."""
     try:
-        config = compose("config", [] if recipe is None else [_choose(recipe)])
+        config = compose(name, [] if recipe is None else [_choose(recipe)])
     except (HydraException, OmegaConfBaseException):
         return []
     node = OmegaConf.select(config, owner) if owner else config

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
 
 from ptgflow.compiler.source import Source
 from ptgflow.diagnostics import Location, Report
@@ -20,6 +21,9 @@ from ptgflow.recipe.overrides import Given, parse
 from ptgflow.recipe.recipe_file import SHIPPED, RecipeFile, find_recipe
 from ptgflow.recipe.schema import RecipeSpec
 from ptgflow.recipe.to_flow import to_flow
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ def load(typed: Sequence[str], *, config_dir: Path | None = None, report: Report
     if data is None:
         return None
     locate = locator(found.given, found.recipe)
-    spec = _validate(data, locate, report)
+    spec = validated(RecipeSpec, data, locate, report)
     if spec is None or found.recipe is None:
         return None
     source = _source(found.recipe.name, spec, found.broken, locate, report)
@@ -75,7 +79,7 @@ def composed(typed: Sequence[str], *, config_dir: Path | None, report: Report) -
     broken: tuple[str, ...] = ()
     if recipe is not None:
         recipe, broken = _without_bad_defaults(recipe, config_dir, report)
-    config = compose_config(recipe, _with_custom_card(given), config_dir, report)
+    config = compose_config(recipe, with_custom_card(given), config_dir, report)
     return Composed(given=given, recipe=recipe, broken=broken, config=config)
 
 
@@ -111,7 +115,7 @@ def locator(given: Sequence[Given], recipe: RecipeFile | None) -> Callable[[str]
     return locate
 
 
-def _with_custom_card(given: Sequence[Given]) -> list[Given]:
+def with_custom_card(given: Sequence[Given]) -> list[Given]:
     """`model.source=...` without `model=...` starts from the card `custom`, not from facts about another model."""
     keys = {one.key for one in given}
     if "model.source" in keys and "model" not in keys:
@@ -145,27 +149,37 @@ def _without_bad_defaults(
     return replace(recipe, data={**recipe.data, "defaults": kept}, outside=True), tuple(broken)
 
 
-def _validate(data: dict[str, Any], locate: Callable[[str], Location], report: Report) -> RecipeSpec | None:
-    """The configuration as a `RecipeSpec`. A part that does not validate is reported and left at its default."""
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+def validated(
+    kind: type[SpecT], data: dict[str, Any], locate: Callable[[str], Location], report: Report
+) -> SpecT | None:
+    """A configuration as what it is to be. A part that does not validate is reported and left at its default."""
     while True:
         try:
-            return RecipeSpec.model_validate(data)
+            return kind.model_validate(data)
         except ValidationError as error:
             before = repr(data)
             for problem in error.errors():
                 path = tuple(str(step) for step in problem["loc"])
-                _report_field(path, problem["type"], problem["msg"], problem["input"], locate, report)
+                _report_field(kind, path, problem, locate, report)
                 _drop(data, path)
             if repr(data) == before or "model" not in data:
                 return None
 
 
 def _report_field(
-    path: tuple[str, ...], kind: str, message: str, value: object, locate: Callable[[str], Location], report: Report
+    root: type[BaseModel],
+    path: tuple[str, ...],
+    problem: "ErrorDetails",
+    locate: Callable[[str], Location],
+    report: Report,
 ) -> None:
+    kind, message, value = problem["type"], problem["msg"], problem["input"]
     name = ".".join(path)
     at = locate(name)
-    owner = _model_at(path[:-1])
+    owner = _model_at(root, path[:-1])
     if kind == "extra_forbidden":
         known = owner.model_fields if owner else {}
         prefix = ".".join(path[:-1])
@@ -176,13 +190,14 @@ def _report_field(
     shown = None if kind == "missing" else value
     reason = "it must be given" if kind == "missing" else reason_of(message)
     default = owner.model_fields[path[-1]].default if owner and path[-1] in owner.model_fields else None
-    text = f"write  {name}={default}  , its default" if default is not None else f"write  {name}=VALUE"
+    given = default is not None and default is not PydanticUndefined
+    text = f"write  {name}={default}  , its default" if given else f"write  {name}=VALUE"
     report.add(codes.INVALID_VALUE(at, name=name, value=shown, reason=reason, hint=text))
 
 
-def _model_at(path: tuple[str, ...]) -> type[BaseModel] | None:
-    """The part of the schema that a path leads to."""
-    model: type[BaseModel] = RecipeSpec
+def _model_at(root: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
+    """The part of a schema that a path leads to."""
+    model = root
     for step in path:
         field = model.model_fields.get(step)
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):

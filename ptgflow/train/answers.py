@@ -68,16 +68,14 @@ def _written(
     model: LoadedModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, of: int, tell: Told
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     loop = DecodeLoop(model, max_rows=ROWS)
-    rows = {
-        loop.admit(DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, visible=False)): ids for ids in prompts
-    }
+    rows = {loop.admit(DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, visible=False)): ids for ids in prompts}
     tokens = done = 0
     while not loop.idle:
         found = loop.round()
         for error in found.failed.values():
             raise error
         for row, decoded in found.finished.items():
-            ended = (min(model.codec.eos_ids),) if decoded.finish_reason == "stop" else ()
+            ended = () if decoded.end_id is None else (decoded.end_id,)
             written = (*decoded.token_ids, *ended)
             tokens, done = tokens + len(written), done + 1
             yield rows[row], written

@@ -31,8 +31,8 @@ _ABOUT: Final = (
 def read_prompts(paths: Sequence[Path], *, seed: int) -> list[str]:
     """All prompts of some files and folders, without repetitions, in an order that the seed decides.
 
-    JSON Lines: the text of `prompt`, `question`, the first of `turns`, or `instruction` with its first instance's input.
-    CSV: the column `prompt`. Text files: passages, each with something that is asked about it.
+    JSON Lines: what `prompt` or `question` says, the first of `turns`, or `instruction` with its first instance's
+    input. CSV: the column `prompt`. Text files: passages, each with something that is asked about it.
 
     Raises:
         RunError: FILE_PROBLEM, BAD_INPUT_LINE or EMPTY_PROMPT.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, final
 
-from ptgflow.engine.request import Proposal
+from ptgflow.engine.request import Drafter, Proposal
 from ptgflow.engine.trees import EMPTY, TokenTree
 
 _LONGEST: Final = 16
@@ -90,9 +90,9 @@ def _matched(context: Sequence[int], source: Sequence[int], start: int, known: i
 
 @final
 class GivenDrafter:
-    """Proposes a given text in blocks, as long as the answer follows it; then looks up n-grams, there too."""
+    """Proposes a given text in blocks, as long as the answer follows it; then what another drafter does."""
 
-    def __init__(self, *, prompt_length: int, given: Sequence[int], lookup: NgramDrafter, k: int) -> None:
+    def __init__(self, *, prompt_length: int, given: Sequence[int], lookup: Drafter | None, k: int) -> None:
         """Make the drafter of one row that is to judge `given`, of `k` tokens at a time."""
         self._start = prompt_length
         self._given = tuple(given)
@@ -110,6 +110,6 @@ class GivenDrafter:
         ):
             self._followed += 1
         if self._followed < written or self._followed == len(self._given):
-            return self._lookup.propose(context, limit)
+            return Proposal(tree=EMPTY) if self._lookup is None else self._lookup.propose(context, limit)
         tokens = self._given[written : written + min(self._k, limit)]
         return Proposal(tree=TokenTree.chain(tokens), grades=(_GIVEN,) * len(tokens))

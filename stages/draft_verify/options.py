@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ptgflow.contracts import Conflict, Level, StageOptions
 
+Tree = Literal["chain", "static", "eagle2", "opt_tree", "sequoia", "dyspec", "dynamic_depth"]
 Acceptance = Literal["match", "speculative", "block", "typical", "top_k"]
 
 PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
@@ -20,7 +21,13 @@ PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
 class VerifyOptions(StageOptions):
     """How much is proposed, how much of it is verified, and what is kept."""
 
-    k: int = Field(default=16, ge=1, le=64, description="most tokens proposed a round")
+    k: int = Field(default=16, ge=1, le=64, description="most tokens proposed a round, by each drafter")
+    tree: Tree = Field(
+        default="chain",
+        description="the shape of drafts: `chain`: one continuation; `static`: the ranks that are right most often; "
+        "`sequoia`: the best shape for the rates observed; `eagle2`, `opt_tree`, `dyspec`, `dynamic_depth`: what the "
+        "drafter finds likely",
+    )
     length: Literal["expected_throughput", "fixed"] = Field(
         default="expected_throughput",
         description="`expected_throughput`: as many proposals are verified as pay by the measured cost of a pass; "

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from ptgflow.contracts import Capability, Contract, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
-from ptgflow.stages.draft_verify.options import VerifyOptions
+from ptgflow.contracts import Capability, Contract, Draft, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
+from ptgflow.stages.draft_verify.options import Tree, VerifyOptions
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
 
@@ -32,6 +32,12 @@ class NgramOptions(VerifyOptions):
         return value
 
 
+class JudgeOptions(VerifyOptions):
+    """Drafts of the stage before."""
+
+    tree: Tree = Field(default="dyspec", description="the shape of what heads right before this stage draft")
+
+
 class ModelDraftOptions(VerifyOptions):
     """Drafts of a smaller model."""
 
@@ -53,6 +59,16 @@ METHODS = (
         options=NgramOptions,
         needs=_NEEDS,
         implementation="ptgflow.stages.draft_verify.ngram:Ngram",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="judge",
+        summary="propose nothing of its own: judge what the stage before drafts",
+        reference="speculative decoding with given drafts; survey section 3.6",
+        options=JudgeOptions,
+        needs=_NEEDS,
+        contract=Contract(takes=(Draft,), leaves=Verified),
+        implementation="ptgflow.stages.draft_verify.judge:Judge",
     ),
     MethodSpec(
         paradigm=Paradigm.DRAFT_VERIFY,

@@ -10,9 +10,17 @@ _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE, Capability.HIDDEN_ST
 class HeadOptions(StageOptions):
     """What every kind of head shares."""
 
-    k: int = Field(default=4, ge=1, le=16, description="most tokens written a round")
+    k: int = Field(
+        default=4, ge=1, le=16, description="most tokens written a round, where no verifier stands right behind"
+    )
     threshold: float = Field(
-        default=0.6, ge=0.0, le=1.0, description="probability below which a head's token is not written"
+        default=0.6,
+        ge=0.0,
+        le=1.0,
+        description="probability below which a head's token is not written, where no verifier stands right behind",
+    )
+    weights: str | None = Field(
+        default=None, description="a folder with trained heads; null: those that ship for the model"
     )
 
 
@@ -24,6 +32,7 @@ METHODS = (
         reference="Medusa, arXiv 2401.10774",
         options=HeadOptions,
         needs=_NEEDS,
+        implementation="ptgflow.stages.mtp.heads:Medusa",
     ),
     MethodSpec(
         paradigm=Paradigm.MTP,
@@ -32,6 +41,7 @@ METHODS = (
         reference="EAGLE, arXiv 2401.15077; EAGLE-3, arXiv 2503.01840",
         options=HeadOptions,
         needs=_NEEDS,
+        implementation="ptgflow.stages.mtp.heads:Eagle",
     ),
     MethodSpec(
         paradigm=Paradigm.MTP,

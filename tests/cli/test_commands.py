@@ -101,7 +101,7 @@ def test_a_text_to_refine(capfd, here):
         (["run", "recipe=ar", *TINY, "prompt=" + "word " * 2000], ["PTG602", "at most 2048"]),
         (["run", "recipe=ar", *TINY], ["PTG614", "nothing to work on"]),
         (["run", "recipe=ar", *TINY, "prompt=a", "text=b"], ["PTG614", "prompt= and text="]),
-        (["run", "recipe=mtp", *TINY, "prompt=a"], ["error[PTG402]", "'write' (mtp/medusa)"]),
+        (["run", "recipe=masked", *TINY, "prompt=a"], ["error[PTG402]", "(masked/threshold)"]),
         (["run", *TINY, "prompt=a"], ["PTG013", "recipe=decomp_dv"]),
         (["run", "recipe=arr", *TINY, "prompt=a"], ["PTG001", "recipe=ar"]),
         (["run", "recipe=nowhere.yaml", *TINY, "prompt=a"], ["PTG009", "No such file"]),
@@ -328,8 +328,8 @@ def test_a_sweep_runs_every_combination(capfd, here):
 def test_check_says_valid_or_rejected(capfd):
     code, out, err = call(capfd, "check", "recipe=decomp_mtp_edit", "model=tiny")
     assert code == 0
-    assert out.startswith("decomp_mtp_edit: valid (2 warnings)")
-    assert err.count("warning[PTG402]") == 2
+    assert out.startswith("decomp_mtp_edit: valid (1 warning)")
+    assert err.count("warning[PTG402]") == 1
     code, out, err = call(capfd, "check", "recipe=decomp_dv", "model=tiny", "flow=write >> split")
     assert code == 2
     assert out == ""
@@ -371,7 +371,7 @@ def test_the_composed_configuration_is_printed(capfd):
 
 def test_the_lists_hold_everything(capfd):
     for command, words in {
-        "recipes": ["decomp_dv", "not yet: mtp/medusa"],
+        "recipes": ["decomp_dv", "not yet: masked/threshold"],
         "stages": ["draft_verify/ngram", "arXiv 2307.15337", "not yet implemented"],
         "models": ["smollm2-135m", "tiny", "Apache-2.0"],
         "matrix": ["nothing is left unresolved", "Caching (KV reuse)"],
@@ -407,7 +407,7 @@ def test_the_flags_are_these(capfd):
     flags = {name: set(re.findall(r"--[a-z-]+", call(capfd, name, "--help")[1])) for name in COMMANDS}
     jobs = {"--help", "--multirun", "--config-dir", "--cfg"}
     assert flags == {
-        **dict.fromkeys(("run", "check", "plan", "calibrate"), jobs),
+        **dict.fromkeys(("run", "check", "plan", "calibrate", "train"), jobs),
         **{name: {"--help", "--config-dir"} for name in ("recipes", "models")},
         **{name: {"--help"} for name in ("matrix", "explain", "stages")},
     }

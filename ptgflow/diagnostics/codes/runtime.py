@@ -159,6 +159,40 @@ BATCH_HALVED: Final = Rule(
     why="What waits is read again later: the text is the same, and takes longer.",
     severity=Severity.WARNING,
 )
+HEADS_MISMATCH: Final = Rule(
+    code="PTG621",
+    slug="heads-mismatch",
+    message="the heads in {path!r} do not fit: their {what} is another",
+    help="use heads that were trained for this model; `ptgflow train` trains them",
+    what="Heads read the hidden states of one model and write its tokens. These were made for another, or are of "
+    "another kind.",
+    why="With another model's states a head drafts noise, which costs time and is never accepted; nobody would notice.",
+)
+HEADS_UNREADABLE: Final = Rule(
+    code="PTG622",
+    slug="heads-unreadable",
+    message="cannot use the heads in {path!r}: {reason}",
+    help="check the path and that the download is complete",
+    what="A folder with heads lacks a file or a tensor, is damaged, or has a tensor of another size than it declares.",
+    why="Heads with a part missing would draft something that nobody trained.",
+)
+NO_HEADS: Final = Rule(
+    code="PTG623",
+    slug="no-heads",
+    message="{stage} needs heads, and none of the kind {kind!r} ship for {model!r}",
+    help="write stages.{slot}.weights=FOLDER, or train them: "
+    "ptgflow train heads={kind} model={model} data=FILE output=FOLDER",
+    what="Prediction heads are trained for one model. ptgflow ships some for its embedded model.",
+    why="There is nothing to draft with.",
+)
+TOO_FEW_HEADS: Final = Rule(
+    code="PTG624",
+    slug="too-few-heads",
+    message="{slot!r} is to write {k} tokens a round, and has {heads} heads beside the target's own",
+    help="write stages.{slot}.k={most} or less, or use more heads",
+    what="Each head foresees one position. A round has the target's own token and one for each head.",
+    why="The tokens that no head foresees would silently be missing from each round.",
+)
 UNKNOWN_TOKEN: Final = Rule(
     code="PTG620",
     slug="unknown-token",

@@ -12,10 +12,11 @@ from ptgflow.engine.acceptance.siblings import without_replacement as without_re
 from ptgflow.engine.acceptance.speculative import Speculative as Speculative
 from ptgflow.engine.acceptance.top_k import TopK as TopK
 from ptgflow.engine.acceptance.typical import Typical as Typical
+from ptgflow.engine.acceptance.unverified import Unverified as Unverified
 from ptgflow.engine.acceptance.walking import Judged as Judged
 from ptgflow.engine.acceptance.walking import walk as walk
 
 RULES: Final[Mapping[str, type[AcceptanceRule]]] = {
     rule.name: rule for rule in (Match, Speculative, Block, Typical, TopK)
 }
-"""Every rule by its name."""
+"""Every rule of verification by its name."""

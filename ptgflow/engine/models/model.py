@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import Capability, ModelCard
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.contracts.model_card import DType
 from ptgflow.diagnostics.codes.runtime import (
-    CARD_CONTRADICTED,
     EMPTY_PROMPT,
     PROMPT_TOO_LONG,
     UNSUPPORTED_MODEL,
 )
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.models.agreement import check_agreement, token_laws
+from ptgflow.engine.models.card_check import CAUSAL_DECODER, check_card, end_ids_of
 from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.progress import Progress, silent
@@ -28,20 +30,10 @@ from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker
 from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
 from ptgflow.engine.passes.written.fixed import FixedPass
 from ptgflow.engine.passes.written.forward import WrittenPass
+from ptgflow.engine.passes.written.network import Network
 from ptgflow.engine.passes.written.reading import reason_against, written_out
 from ptgflow.engine.passes.written.weights import WrittenModel
 from ptgflow.errors import RunError
-
-CAUSAL_DECODER: Final = frozenset(
-    {
-        Capability.CAUSAL,
-        Capability.KV_CACHE,
-        Capability.HIDDEN_STATES,
-        Capability.LAYER_ACCESS,
-        Capability.MASK_TOKEN,
-    }
-)
-"""What every supported family gives. A mask token can be added to any of them; none is trained to fill holes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +59,38 @@ class LoadedModel:
     shapes: Literal["fixed", "ragged"]
     """Whether passes over few tokens are padded to a few shapes."""
     capabilities: frozenset[Capability]
+    config: PretrainedConfig
+    """The checkpoint's own, with the sizes of its layers."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Numbers in a hidden state."""
+        size: int = self.config.hidden_size
+        return size
+
+    @property
+    def layers(self) -> int:
+        """Decoder layers."""
+        count: int = self.config.num_hidden_layers
+        return count
+
+    @torch.no_grad()
+    def embed(self, ids: Int[Tensor, "*tokens"]) -> Float[Tensor, "*tokens hidden"]:
+        """What the first layer reads for some tokens."""
+        if isinstance(self.weights, WrittenModel):
+            return Network(self.weights).embed(ids)
+        found: Tensor = self.weights.get_input_embeddings()(ids)
+        return found
+
+    @torch.no_grad()
+    def output_rows(self, ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
+        """What the last normed state is multiplied with for the logits of some tokens, in fp32."""
+        head = self.weights.head if isinstance(self.weights, WrittenModel) else self.weights.get_output_embeddings()
+        assert head is not None, "a causal model has an output matrix"
+        # Packed weights cannot be indexed; their products with unit vectors are what they are.
+        unit = torch.eye(self.hidden_size, dtype=head.weight.dtype if isinstance(head, torch.nn.Linear) else None)
+        parts = [head(rows.to(self.device))[:, ids].float() for rows in torch.split(unit, 256)]
+        return torch.cat(parts).T.contiguous()
 
     @property
     def network(self) -> PreTrainedModel:
@@ -133,13 +157,14 @@ def load_model(
     if dtype == "int8" and not (written and device.type == "cpu"):
         reason = "int8 weights need the written-out pass on a processor"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write model.dtype=auto")])
-    codec = Codec(tokenizer, model=card.name, end_ids=_end_ids(network), rows=network.config.vocab_size)
-    _check_card(card, network, codec)
+    codec = Codec(tokenizer, model=card.name, end_ids=end_ids_of(network), rows=network.config.vocab_size)
+    check_card(card, network, codec)
     _settle(card, network, device, None if written else FLOATS[dtype])
     facts = {
         "vocab_size": network.config.vocab_size,
         "parameters": sum(weight.numel() for weight in network.parameters()),
         "kv_bytes_per_token": key_value_shape(network).bytes_per_slot * 4 // network.dtype.itemsize,
+        "config": network.config,
         "context_length": card.context_length or network.config.max_position_embeddings,
     }
     weights = _written(card, network, codec, dtype, device, folder) if written else network
@@ -245,32 +270,3 @@ def _settle(card: ModelCard, network: torch.nn.Module, device: torch.device, dty
         remedy = "write model.dtype=bfloat16, or model.device=cpu"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=remedy)]) from error
     network.eval().requires_grad_(False)
-
-
-def _end_ids(network: PreTrainedModel) -> tuple[int, ...]:
-    """The end tokens of the generation configuration and of the model's own."""
-    ids: list[int] = []
-    for named in (network.generation_config.eos_token_id, network.config.eos_token_id):
-        ids += [named] if isinstance(named, int) else list(named or ())
-    return tuple(ids)
-
-
-def _check_card(card: ModelCard, network: PreTrainedModel, codec: Codec) -> None:
-    """Compare what the card declares with what the checkpoint is."""
-    found: list[tuple[str, str, str]] = []
-    if card.tokenizer is not None and card.tokenizer != codec.fingerprint:
-        found.append(("tokenizer", card.tokenizer, codec.fingerprint))
-    context = network.config.max_position_embeddings
-    if card.context_length is not None and card.context_length > context:
-        found.append(("context_length", str(card.context_length), str(context)))
-    missing = sorted((card.capabilities or frozenset()) - CAUSAL_DECODER)
-    if missing:
-        found.append(("capabilities", ", ".join(missing), "none of these"))
-    if found:
-        raise RunError(
-            [CARD_CONTRADICTED(model=card.name, field=name, declared=said, found=is_) for name, said, is_ in found]
-        )
-    words, rows = codec.tokenizer.vocab_size, network.config.vocab_size
-    if words > rows:
-        reason = f"its tokenizer has {words} tokens, its embedding only {rows}: they do not belong together"
-        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason)])

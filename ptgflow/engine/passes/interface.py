@@ -42,7 +42,11 @@ class ModelPass(Protocol):
         ...
 
     def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
-        """The same, with hidden states: of tap i what enters layer i, counted from 0; of the number of layers what the
-        last norm leaves. (These are transformers' `hidden_states`.)
+        """The same, with hidden states.
+
+        Args:
+            inputs: what each row brings.
+            taps: which states, as transformers counts its `hidden_states`: i is what enters layer i, and the number of
+                layers what the last norm leaves.
         """
         ...

@@ -55,6 +55,10 @@ class Prediction:
                 self.tokens[row] = token
         self._sample([row for row, line in enumerate(lines) if line.place.draws and not self._greedy(row)], draws=True)
 
+    def own(self, row: int) -> int:
+        """The target's token: at temperature 0 the likeliest, above its own draw where one was made, else the mode."""
+        return self.tokens[row] if self.tokens[row] >= 0 else int(self.law(row).argmax())
+
     def law(self, row: int) -> Float64[Tensor, " vocab"]:
         """The distribution that is sampled at temperature > 0; at temperature 0, the plain softmax of the logits.
 

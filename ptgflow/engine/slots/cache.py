@@ -13,7 +13,7 @@ from typing import Final, Literal, final
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.slots.fixed import FixedPlacement
 from ptgflow.engine.slots.placement import NewTokens, Placement, groups_of
-from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for
+from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for, power_of_two
 from ptgflow.engine.trees import EMPTY, TokenTree
 
 Layout = Literal["ragged", "one", "fixed"]
@@ -264,7 +264,7 @@ class SlotCache:
 
     def _capacity(self, slots: int) -> int:
         if self._layout == "fixed":
-            return _power(-(-slots // self._step)) * self._step
+            return power_of_two(-(-slots // self._step)) * self._step
         return capacity_for(slots, self._step)
 
     def _room(self, bucket: Bucket | None, rows: int) -> int:
@@ -273,7 +273,7 @@ class SlotCache:
             return rows
         room = 0 if bucket is None else bucket.room
         # Rows that come and go do not change the shape: it halves when a quarter of it would do.
-        return room if room // 4 < rows <= room else _power(rows)
+        return room if room // 4 < rows <= room else power_of_two(rows)
 
     def _afford(self, joining: Mapping[int, Sequence[int]]) -> None:
         if self.budget is None:
@@ -294,8 +294,3 @@ class SlotCache:
         else:
             del self._buckets[bucket.capacity]
             give_back()
-
-
-def _power(number: int) -> int:
-    """The smallest power of two that is not smaller."""
-    return 1 << (number - 1).bit_length() if number > 1 else 1

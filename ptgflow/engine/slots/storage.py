@@ -23,6 +23,11 @@ def capacity_for(slots: int, step: int = STEP) -> int:
     return max(-(-slots // step), 1) * step
 
 
+def power_of_two(number: int) -> int:
+    """The smallest power of two that is not smaller."""
+    return 1 << (number - 1).bit_length() if number > 1 else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyValueShape:
     """What one token leaves behind in a model."""

@@ -38,30 +38,29 @@ class WrittenPass:
     def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
         place = self._cache.begin(inputs)
         with torch.inference_mode():
-            attendings = [self._attending(group) for group in place.groups]
+            attendings = [attending_of(self._network, group) for group in place.groups]
             hidden, states = self._network.decode(place.tokens, place.positions, attendings, taps)
             return Tapped(logits=self._network.logits(hidden[place.wanted]), states=place.listed(states))
 
-    def _attending(self, group: Group) -> Attending:
-        network = self._network
-        columns = max(group.width, network.fewest_columns)
-        extra = columns - group.width
-        visible = network.model.pattern.visible(group)
-        padded = None if group.even else group.columns
-        if extra:
-            visible = {
-                kind: torch.cat([seen[:, :1].expand(-1, extra, -1), seen], dim=1) for kind, seen in visible.items()
-            }
-            # The tokens stand at the right end of each row.
-            padded = group.columns + (group.columns // group.width + 1) * extra
-        return Attending(
-            bucket=group.bucket,
-            first=group.first,
-            last=group.last,
-            begin=group.begin,
-            end=group.end,
-            slots=group.slots,
-            columns=columns,
-            padded=padded,
-            masks=network.masks(visible),
-        )
+
+def attending_of(network: Network, group: Group) -> Attending:
+    """A group of rows of any lengths."""
+    columns = max(group.width, network.fewest_columns)
+    extra = columns - group.width
+    visible = network.model.pattern.visible(group)
+    padded = None if group.even else group.columns
+    if extra:
+        visible = {kind: torch.cat([seen[:, :1].expand(-1, extra, -1), seen], dim=1) for kind, seen in visible.items()}
+        # The tokens stand at the right end of each row.
+        padded = group.columns + (group.columns // group.width + 1) * extra
+    return Attending(
+        bucket=group.bucket,
+        first=group.first,
+        last=group.last,
+        begin=group.begin,
+        end=group.end,
+        slots=group.slots,
+        columns=columns,
+        padded=padded,
+        masks=network.masks(visible),
+    )

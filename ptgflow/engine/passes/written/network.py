@@ -53,12 +53,17 @@ class Network:
         self.fewest_columns: Final = -(-_FEWEST_QUERIES // self._queries_a_key)
         """A pass has at least so many columns a row, padded if need be."""
 
+    def embed(self, tokens: Int[Tensor, "*tokens"]) -> Float[Tensor, "*tokens hidden"]:
+        """What the first layer reads."""
+        x = F.embedding(tokens, self.model.embedding).to(self.model.dtype)
+        return x if self.model.embedding_scale == 1.0 else x * self.model.embedding_scale
+
     def logits(self, hidden: Float[Tensor, "wanted hidden"]) -> Float[Tensor, "wanted vocab"]:
         """Logits of some tokens of a pass, in fp32."""
         model = self.model
         if not len(hidden):
             return hidden.new_zeros(0, len(model.embedding), dtype=torch.float32)
-        logits = model.head(_paired(F.rms_norm(hidden, model.final_norm.shape, model.final_norm, model.eps)))
+        logits = model.head(paired(F.rms_norm(hidden, model.final_norm.shape, model.final_norm, model.eps)))
         logits = logits[: len(hidden)].float()
         if model.soft_cap is not None:
             logits = torch.tanh(logits / model.soft_cap) * model.soft_cap
@@ -79,40 +84,48 @@ class Network:
         """
         model = self.model
         tapped: dict[int, Tensor] = {}
-        x = F.embedding(tokens, model.embedding).to(model.dtype)
-        if model.embedding_scale != 1.0:
-            x = x * model.embedding_scale
-        x = _paired(x)
-        rotations = self._rotations(positions)
+        x = paired(self.embed(tokens))
+        rotations = self.rotations(positions)
         for number, layer in enumerate(model.layers):
             if number in taps:
                 tapped[number] = x
-            attended = self._attend(number, layer, x, rotations[layer.kind], attendings)
+            normed = self._norm(x, layer.before_attention)
+            attended = self.attend(number, layer, normed, rotations[layer.kind], attendings)
             if layer.after_attention is not None:
                 attended = self._norm(attended, layer.after_attention)
             x = x + attended
-            x = x + self._mlp(layer, x)
+            x = x + self.mlp(layer, x)
         if len(model.layers) in taps:
             tapped[len(model.layers)] = self._norm(x, model.final_norm)
         states = torch.cat([tapped[tap] for tap in taps], dim=-1) if taps else x[:, :0]
         return x[: len(tokens)], states[: len(tokens)]
 
-    def _mlp(self, layer: WrittenLayer, x: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
+    def mlp(self, layer: WrittenLayer, x: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
+        """What the second half of a layer adds."""
         gate, up = layer.gate_up(self._norm(x, layer.before_mlp)).chunk(2, dim=-1)
         down = layer.down(self.model.activation(gate) * up)
         return down if layer.after_mlp is None else self._norm(down, layer.after_mlp)
 
-    def _attend(
+    def attend(
         self,
         number: int,
         layer: WrittenLayer,
-        x: Float[Tensor, "tokens hidden"],
+        normed: Float[Tensor, "tokens inputs"],
         rotation: tuple[Tensor, Tensor],
         attendings: Sequence[Attending],
     ) -> Float[Tensor, "tokens hidden"]:
+        """What the first half of a layer adds, before a norm that stands behind it.
+
+        Args:
+            number: of the layer in the cache.
+            layer: its weights.
+            normed: what queries, keys and values are made of.
+            rotation: of the layer's kind.
+            attendings: the groups of the pass.
+        """
         model = self.model
         rotated = model.heads + model.key_heads
-        qkv = layer.qkv(self._norm(x, layer.before_attention)).view(len(x), rotated + model.key_heads, model.size)
+        qkv = layer.qkv(normed).view(len(normed), rotated + model.key_heads, model.size)
         qk = qkv[:, :rotated]
         if layer.head_norm is not None:
             qk = F.rms_norm(qk, (model.size,), None, model.eps) * layer.head_norm
@@ -122,7 +135,7 @@ class Network:
         keys_values = torch.stack((qk[:, model.heads :], qkv[:, rotated:]), dim=1)
         parts = [self._attend_group(number, layer.kind, qk[:, : model.heads], keys_values, one) for one in attendings]
         attended = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return layer.out(_paired(attended))
+        return layer.out(paired(attended))
 
     def _attend_group(
         self, number: int, kind: str, queries: Tensor, keys_values: Tensor, at: Attending
@@ -155,7 +168,7 @@ class Network:
             kind: (mask.repeat_interleave(share, dim=1) if share > 1 else mask)[:, None] for kind, mask in masks.items()
         }
 
-    def _rotations(self, positions: Int[Tensor, " tokens"]) -> dict[str, tuple[Tensor, Tensor]]:
+    def rotations(self, positions: Int[Tensor, " tokens"]) -> dict[str, tuple[Tensor, Tensor]]:
         """For each kind of layer cosines and sines, the sines with the sign of the half that they are for."""
         model = self.model
         like = torch.zeros((), dtype=model.dtype, device=positions.device)
@@ -165,13 +178,13 @@ class Network:
             cos, sin = model.rotary(like, positions[None], *arguments)
             half = model.size // 2
             sin = torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
-            found[kind] = (_paired(cos[0])[:, None], _paired(sin[0])[:, None])
+            found[kind] = (paired(cos[0])[:, None], paired(sin[0])[:, None])
         return found
 
     def _norm(self, x: Float[Tensor, "tokens hidden"], factor: Float[Tensor, " hidden"]) -> Tensor:
         return F.rms_norm(x, factor.shape, factor, self.model.eps)
 
 
-def _paired(x: Tensor) -> Tensor:
+def paired(x: Tensor) -> Tensor:
     """A lone token twice: products round it differently alone than among others, and two cost what one does."""
     return x if x.shape[0] != 1 else x.expand(2, *x.shape[1:]).contiguous()

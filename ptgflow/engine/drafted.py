@@ -1,0 +1,79 @@
+"""What the drafters of all rows propose: each row's own, and those that serve many rows, which are asked once."""
+
+from collections.abc import Sequence
+
+from ptgflow.engine.member import Member
+from ptgflow.engine.memory import is_out_of_memory
+from ptgflow.engine.merging import merged
+from ptgflow.engine.request import Ask, JointDrafter, Proposal
+from ptgflow.engine.row import NOTHING
+
+
+def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int]) -> list[Proposal | Exception]:
+    """For each row one tree of at most so many nodes; or the error of a drafter, which is the row's own.
+
+    Args:
+        members: the rows.
+        limits: most nodes of each.
+        read: how many tokens of each the target has read. Drafters that read its states draft once these are all but
+            the last one.
+
+    Raises:
+        Exception: a want of memory, which is not one row's.
+    """
+    parts: list[list[Proposal | Exception]] = [[] for _ in members]
+    shared: dict[int, tuple[JointDrafter, list[int]]] = {}
+    for at, (member, limit) in enumerate(zip(members, limits, strict=True)):
+        request = member.row.request
+        if limit < 1:
+            continue
+        if request.drafter is not None:
+            parts[at].append(_own(member, limit))
+        for joint in request.joint if read[at] == len(member.row.context) - 1 else ():
+            shared.setdefault(id(joint), (joint, []))[1].append(at)
+    for joint, rows in shared.values():
+        proposals = _jointly(joint, [_ask(members[at], limits[at]) for at in rows])
+        for at, proposal in zip(rows, proposals, strict=True):
+            parts[at].append(proposal)
+    return [_one(found, limit) for found, limit in zip(parts, limits, strict=True)]
+
+
+def _one(found: Sequence[Proposal | Exception], limit: int) -> Proposal | Exception:
+    error = next((one for one in found if isinstance(one, Exception)), None)
+    if error is not None:
+        return error
+    proposals = [one for one in found if isinstance(one, Proposal)]
+    if not proposals:
+        return NOTHING
+    return proposals[0] if len(proposals) == 1 else merged(proposals, limit=limit)
+
+
+def _own(member: Member, limit: int) -> Proposal | Exception:
+    try:
+        return member.row.propose(limit)
+    except Exception as error:
+        return error
+
+
+def _jointly(joint: JointDrafter, asks: Sequence[Ask]) -> Sequence[Proposal | Exception]:
+    try:
+        proposals = joint.propose(asks)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise  # The loop goes on with fewer rows.
+        return [error for _ in asks]
+    for ask, proposal in zip(asks, proposals, strict=True):
+        assert len(proposal.tree) <= ask.limit, "a drafter proposes at most what it was asked for"
+    return proposals
+
+
+def _ask(member: Member, limit: int) -> Ask:
+    row, request = member.row, member.row.request
+    return Ask(
+        row=member.number,
+        context=row.context,
+        limit=limit,
+        written=row.written,
+        sampling=request.sampling,
+        seed=request.seed,
+    )

@@ -1,0 +1,72 @@
+"""What drafters with heads have in common: a tree for each row, grown in step, from a network that serves all rows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ptgflow.engine.growth import Candidates, Grown, TreeBuilder, Wanted, grow_together
+from ptgflow.engine.growth.shaped import Sequoia
+from ptgflow.engine.request import Ask, Proposal
+from ptgflow.engine.trees import EMPTY, TokenTree
+
+_GRADES = 12
+"""Classes of nodes by how sure the drafter is of them: enough to tell what pays, few enough to be learnt soon."""
+
+
+class TreeDrafter(ABC):
+    """A joint drafter whose network says what may follow a node."""
+
+    def __init__(self, builder: TreeBuilder, *, size: int, least: float = 0.0) -> None:
+        """Make a drafter.
+
+        Args:
+            builder: the shape of the trees.
+            size: most nodes of a tree.
+            least: candidates of a smaller chance are not drafted.
+        """
+        self._builder = builder
+        self._size = size
+        self._least = least
+
+    @abstractmethod
+    def ready(self, asks: Sequence[Ask]) -> list[bool]:
+        """Bring rows up to what the target has read; which of them can draft."""
+
+    @abstractmethod
+    def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
+        """The candidates of nodes, for rows by their place in `asks`."""
+
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        """A tree for each row that can draft."""
+        ready = self.ready(asks)
+        able = [ask for ask, is_ready in zip(asks, ready, strict=True) if is_ready]
+        trees = iter(
+            grow_together(
+                self._builder,
+                [min(ask.limit, self._size) for ask in able],
+                lambda wanted: self.expand(able, wanted),
+                least=self._least,
+            )
+        )
+        return [_proposal(next(trees)) if is_ready else Proposal(tree=EMPTY) for is_ready in ready]
+
+    def judged(self, row: int, tree: TokenTree, path: Sequence[int]) -> None:
+        """Learn what became of a proposal."""
+        del row
+        if isinstance(self._builder, Sequoia):
+            self._builder.learn(tree, path)
+
+
+def _proposal(grown: Grown) -> Proposal:
+    return Proposal(tree=grown.tree, grades=tuple(min(int(chance * _GRADES), _GRADES - 1) for chance in grown.chances))
+
+
+def candidates_of(
+    logits: Float[Tensor, "nodes draft_vocab"], vocabulary: Int[Tensor, " draft_vocab"], width: int
+) -> list[Candidates]:
+    """The likeliest tokens of each line, with their probabilities among those that can be drafted."""
+    chances, at = logits.float().softmax(dim=-1).topk(min(width, logits.shape[-1]), dim=-1)
+    tokens = vocabulary[at].tolist()
+    return [Candidates(tuple(ids), tuple(shares)) for ids, shares in zip(tokens, chances.tolist(), strict=True)]

@@ -1,0 +1,204 @@
+"""The EAGLE-3 head at work: a small decoder with slots of its own, that follows the target row by row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
+from ptgflow.engine.heads.drafting import TreeDrafter, candidates_of
+from ptgflow.engine.heads.eagle import rotary_of
+from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.passes.attention import FULL, AttentionPattern
+from ptgflow.engine.passes.linear import Linear
+from ptgflow.engine.passes.precision import activation_dtype, linear_maker
+from ptgflow.engine.passes.written.forward import attending_of
+from ptgflow.engine.passes.written.network import Network, paired
+from ptgflow.engine.passes.written.weights import WrittenLayer, WrittenModel
+from ptgflow.engine.request import Ask
+from ptgflow.engine.slots import RowInput, SlotCache
+from ptgflow.engine.trees import TokenTree
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the head knows of one row."""
+
+    slot: int
+    states: list[Tensor] = field(default_factory=list[Tensor])
+    """`fc` of the target's states, at every position that the target has read."""
+    outputs: list[Tensor] = field(default_factory=list[Tensor])
+    """In this round: the head's output at the text's end, then at each node of the tree."""
+
+
+@final
+class EagleDrafter(TreeDrafter):
+    """At slot p it keeps what it read at position p: the target's states there, and the token at p + 1."""
+
+    def __init__(
+        self, heads: Heads, model: LoadedModel, builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> None:
+        """Lay out the weights for the device.
+
+        Args:
+            heads: of the kind `eagle`.
+            model: the target, whose embedding the head reads.
+            builder: the shape of the trees.
+            size: most nodes of a tree.
+            least: candidates of a smaller chance are not drafted.
+        """
+        super().__init__(builder, size=size, least=least)
+        self.taps: tuple[int, ...] = heads.config.taps
+        self._vocabulary = heads.vocabulary.to(model.device)
+        self._embed = model.embed
+        self._network, self._fc, self._input_norm = _network(heads, model)
+        self._cache = SlotCache(self._network.model.shape)
+        self._rows: dict[int, _Row] = {}
+
+    def read(self, row: int, tokens: Sequence[int], states: Float[Tensor, "tokens features"]) -> None:
+        """Keep what the target saw."""
+        known = self._rows.get(row)
+        if known is None:
+            known = self._rows[row] = _Row(self._cache.admit())
+        with torch.inference_mode():
+            known.states += self._fc(states.to(self._network.model.dtype)).unbind() if tokens else ()
+
+    def fork(self, row: int, source: int, length: int) -> None:
+        """Copy what both rows share. The last position is read anew: its next token is another one."""
+        known = self._rows.get(source)
+        assert known is not None, "a row that has been read is known"
+        shared = min(self._cache.length(known.slot), length - 1)
+        self._rows[row] = _Row(self._cache.fork(known.slot, shared), known.states[:length])
+
+    def forget(self, row: int) -> None:
+        """Give the row's slots back."""
+        known = self._rows.pop(row, None)
+        if known is not None:
+            self._cache.free(known.slot)
+
+    def ready(self, asks: Sequence[Ask]) -> list[bool]:
+        """Read what the target has read since the last round, but for the last position, which stays in the pass."""
+        able = [ask for ask in asks if ask.row in self._rows]
+        if able:
+            inputs: list[RowInput] = []
+            states: list[Tensor] = []
+            for ask in able:
+                row = self._rows[ask.row]
+                begin, end = self._cache.length(row.slot), len(ask.context) - 1
+                assert len(row.states) == end, "the target has read all but the last token"
+                inputs.append(RowInput(row=row.slot, tokens=tuple(ask.context[begin + 1 :])))
+                states += row.states[begin:end]
+            outputs = self._run(inputs, torch.stack(states))
+            at = 0
+            for ask, given in zip(able, inputs, strict=True):
+                at += len(given.tokens)
+                self._rows[ask.row].outputs = [outputs[at - 1]]
+            self._cache.commit({given.row: range(len(given.tokens) - 1) for given in inputs})
+        return [ask.row in self._rows for ask in asks]
+
+    def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
+        self._grow(asks, wanted)
+        lines = [self._rows[asks[at].row].outputs[node + 1] for at, one in wanted for node in one.nodes]
+        with torch.inference_mode():
+            found = iter(candidates_of(self._network.logits(torch.stack(lines)), self._vocabulary, self._builder.width))
+        return [[next(found) for _ in one.nodes] for _, one in wanted]
+
+    def _grow(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> None:
+        """The outputs at nodes that a tree has got since the last call, up to the last that is wanted."""
+        inputs: list[RowInput] = []
+        states: list[Tensor] = []
+        for at, one in wanted:
+            row = self._rows[asks[at].row]
+            nodes = max(one.nodes) + 1
+            if nodes < len(row.outputs):
+                continue
+            tree = TokenTree(one.tree.tokens[:nodes], one.tree.parents[:nodes])
+            inputs.append(RowInput(row=row.slot, tokens=(asks[at].context[-1],), tree=tree))
+            states.append(row.states[-1])
+            states += [row.outputs[parent + 1] for parent in tree.parents]
+        if not inputs:
+            return
+        outputs = self._run(inputs, torch.stack(states))
+        begin = 0
+        changed = {given.row: given for given in inputs}
+        for at, _ in wanted:
+            row = self._rows[asks[at].row]
+            if row.slot in changed:
+                count = 1 + len(changed[row.slot].tree)
+                row.outputs = list(outputs[begin : begin + count].unbind())
+                begin += count
+
+    def _run(
+        self, inputs: Sequence[RowInput], states: Float[Tensor, "tokens hidden"]
+    ) -> Float[Tensor, "tokens hidden"]:
+        """The layer's outputs, in the order of the inputs."""
+        network, layer = self._network, self._network.model.layers[0]
+        place = self._cache.begin(inputs)
+        ids = [token for one in inputs for token in (*one.tokens, *one.tree.tokens)]
+        # The pass has its tokens group by group, the caller row by row.
+        into = self._cache.shape.index([at for start, count in place.spans for at in range(start, start + count)])
+        with torch.inference_mode():
+            embedded = self._embed(self._cache.shape.index(ids)).to(network.model.dtype)
+            normed = torch.cat(
+                (self._normed(embedded, self._input_norm), self._normed(states, layer.before_attention)), dim=-1
+            )
+            lined = paired(torch.empty_like(normed).index_copy_(0, into, normed))
+            attendings = [attending_of(network, group) for group in place.groups]
+            rotation = network.rotations(place.positions)[FULL]
+            x = states + network.attend(0, layer, lined, rotation, attendings)[into]
+            return x + network.mlp(layer, x)
+
+    def _normed(self, x: Tensor, factor: Tensor) -> Tensor:
+        return F.rms_norm(x, factor.shape, factor, self._network.model.eps)
+
+
+def _network(heads: Heads, model: LoadedModel) -> tuple[Network, Linear, Tensor]:
+    """The head's layer written out; the product that joins the target's states; the norm of embeddings."""
+    config = heads.config
+    dtype = activation_dtype("float32" if model.dtype == "int8" else model.dtype, model.device)
+    make = linear_maker("float32" if model.dtype == "int8" else model.dtype, model.device)
+    tensors = {name: one.to(model.device) for name, one in heads.tensors.items()}
+    assert config.num_attention_heads, "the configuration was checked"
+    assert config.num_key_value_heads, "the configuration was checked"
+    assert config.head_dim, "the configuration was checked"
+    attention, mlp = "midlayer.self_attn", "midlayer.mlp"
+
+    def norm(name: str) -> Tensor:
+        return tensors[f"{name}.weight"].to(dtype)
+
+    layer = WrittenLayer(
+        kind=FULL,
+        before_attention=norm("midlayer.hidden_norm"),
+        qkv=make(torch.cat([tensors[f"{attention}.{one}_proj.weight"] for one in "qkv"]), None),
+        head_norm=None,
+        out=make(tensors[f"{attention}.o_proj.weight"], None),
+        after_attention=None,
+        before_mlp=norm("midlayer.post_attention_layernorm"),
+        gate_up=make(torch.cat([tensors[f"{mlp}.{one}_proj.weight"] for one in ("gate", "up")]), None),
+        down=make(tensors[f"{mlp}.down_proj.weight"], None),
+        after_mlp=None,
+    )
+    written = WrittenModel(
+        layers=(layer,),
+        embedding=tensors["lm_head.weight"],
+        embedding_scale=1.0,
+        final_norm=norm("norm"),
+        head=make(tensors["lm_head.weight"], None),
+        rotary=rotary_of(config).to(model.device),
+        rotary_by_kind=False,
+        pattern=AttentionPattern(kinds=(FULL,), window=None),
+        heads=config.num_attention_heads,
+        key_heads=config.num_key_value_heads,
+        size=config.head_dim,
+        scale=config.head_dim**-0.5,
+        eps=config.rms_norm_eps,
+        activation=F.silu,
+        soft_cap=None,
+        dtype=dtype,
+    )
+    return Network(written), make(tensors["fc.weight"], None), norm("midlayer.input_layernorm")

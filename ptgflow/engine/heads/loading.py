@@ -1,0 +1,143 @@
+"""Heads from a folder, checked against the model that they are to draft for."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Int
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
+from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.errors import RunError
+
+WEIGHTS: Final = "heads.safetensors"
+CONFIG: Final = "config.json"
+OFFSETS: Final = "d2t"
+"""The tensor of a draft vocabulary: what is to be added to a draft id to get the target's."""
+
+
+class Heads:
+    """The weights of a set of heads by their public names, and what they are."""
+
+    def __init__(self, config: HeadConfig, tensors: dict[str, Tensor], vocabulary: Int[Tensor, " draft_vocab"]) -> None:
+        self.config = config
+        self.tensors = tensors
+        self.vocabulary = vocabulary
+        """The target's id of each token that can be drafted."""
+
+
+def load_heads(folder: Path, model: LoadedModel, *, kind: str) -> Heads:
+    """Read heads and check that they are the model's.
+
+    Raises:
+        RunError: HEADS_UNREADABLE or HEADS_MISMATCH.
+    """
+    path = str(folder)
+    if not (folder / CONFIG).is_file():
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"there is no {CONFIG} in it")])
+    try:
+        config = HeadConfig.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{CONFIG}: {place}: {first['msg']}")]) from error
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{WEIGHTS}: {reason}")]) from error
+    if config.kind != kind:
+        raise RunError([HEADS_MISMATCH(path=path, what="kind", want=kind, have=config.kind)])
+    check_base(config, model, path)
+    vocabulary = _vocabulary(config, tensors, path)
+    check_shapes(config, tensors, path)
+    return Heads(config, {name: one.float() for name, one in tensors.items()}, vocabulary)
+
+
+def check_base(config: HeadConfig, model: LoadedModel, path: str) -> None:
+    """Whether heads were trained for a model: its states are what they read, and its tokens what they write.
+
+    Raises:
+        RunError: HEADS_MISMATCH, with both sides.
+    """
+    base = config.base
+    facts = (
+        ("tokenizer", base.tokenizer, model.codec.fingerprint),
+        ("hidden size", base.hidden_size, model.hidden_size),
+        ("number of layers", base.layers, model.layers),
+        ("vocabulary", base.vocab_size, model.vocab_size),
+        ("number of weights", base.parameters, model.parameters),
+    )
+    findings = [
+        HEADS_MISMATCH(path=path, what=what, want=f"{here} ({model.name})", have=f"{there} ({base.name})")
+        for what, there, here in facts
+        if there != here
+    ]
+    if findings:
+        raise RunError(findings)
+
+
+def check_shapes(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> None:
+    """Whether all tensors are there, and of the sizes that the configuration names.
+
+    Raises:
+        RunError: HEADS_UNREADABLE, for the first that is not.
+    """
+    for name, shape in expected_shapes(config).items():
+        found = tensors.get(name)
+        if found is None:
+            raise RunError([HEADS_UNREADABLE(path=path, reason=f"it has no tensor {name!r}")])
+        if tuple(found.shape) != shape:
+            reason = f"{name!r} is {list(found.shape)}, and its configuration says {list(shape)}"
+            raise RunError([HEADS_UNREADABLE(path=path, reason=reason)])
+
+
+def expected_shapes(config: HeadConfig) -> dict[str, tuple[int, ...]]:
+    """Public name -> shape of every tensor of a kind of heads."""
+    hidden, drafts = config.base.hidden_size, config.draft_vocab_size
+    if config.kind == "medusa":
+        shapes: dict[str, tuple[int, ...]] = {}
+        for head in range(config.heads):
+            for block in range(config.layers):
+                shapes[f"{head}.{block}.linear.weight"] = (hidden, hidden)
+                shapes[f"{head}.{block}.linear.bias"] = (hidden,)
+            if config.own_output:
+                shapes[f"{head}.{config.layers}.weight"] = (drafts, hidden)
+        return shapes
+    size, inner = config.head_dim or 0, config.intermediate_size or 0
+    heads, key_heads = config.num_attention_heads or 0, config.num_key_value_heads or 0
+    attention, mlp = "midlayer.self_attn", "midlayer.mlp"
+    return {
+        "fc.weight": (hidden, len(config.taps) * hidden),
+        "midlayer.input_layernorm.weight": (hidden,),
+        "midlayer.hidden_norm.weight": (hidden,),
+        "midlayer.post_attention_layernorm.weight": (hidden,),
+        f"{attention}.q_proj.weight": (heads * size, 2 * hidden),
+        f"{attention}.k_proj.weight": (key_heads * size, 2 * hidden),
+        f"{attention}.v_proj.weight": (key_heads * size, 2 * hidden),
+        f"{attention}.o_proj.weight": (hidden, heads * size),
+        f"{mlp}.gate_proj.weight": (inner, hidden),
+        f"{mlp}.up_proj.weight": (inner, hidden),
+        f"{mlp}.down_proj.weight": (hidden, inner),
+        "norm.weight": (hidden,),
+        "lm_head.weight": (drafts, hidden),
+    }
+
+
+def _vocabulary(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> Int[Tensor, " draft_vocab"]:
+    if not config.is_reduced:
+        return torch.arange(config.base.vocab_size)
+    offsets = tensors.get(OFFSETS)
+    if offsets is None or offsets.shape != (config.draft_vocab_size,):
+        drafts, all_tokens = config.draft_vocab_size, config.base.vocab_size
+        reason = f"it drafts {drafts} of {all_tokens} tokens, and {OFFSETS!r} does not say which"
+        raise RunError([HEADS_UNREADABLE(path=path, reason=reason)])
+    ids = offsets.long() + torch.arange(len(offsets))
+    if int(ids.min()) < 0 or int(ids.max()) >= config.base.vocab_size:
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{OFFSETS!r} names tokens that the model does not have")])
+    return ids

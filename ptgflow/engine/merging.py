@@ -1,0 +1,47 @@
+"""Proposals of several drafters for one row become one tree."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ptgflow.engine.request import Proposal
+from ptgflow.engine.trees import TokenTree
+
+_GRADES: Final = 64
+"""More than any drafter has."""
+
+
+def merged(proposals: Sequence[Proposal], *, limit: int) -> Proposal:
+    """One tree with the nodes of all; a token that several have at one place is one node.
+
+    A node's grade tells which drafter proposed it, or that several did, and what that drafter thought of it. Where all
+    are too many, they are taken in turn, each drafter's in its own order.
+    """
+    assert all(one.laws is None for one in proposals), "nodes that were drawn cannot be joined with others"
+    tokens: list[int] = []
+    parents: list[int] = []
+    grades: list[int] = []
+    owners: list[set[int]] = []
+    places: dict[tuple[int, int], int] = {}
+    at: list[dict[int, int]] = [{-1: -1} for _ in proposals]
+    longest = max((len(one.tree) for one in proposals), default=0)
+    for node in range(longest):
+        for number, one in enumerate(proposals):
+            if node >= len(one.tree) or one.tree.parents[node] not in at[number]:
+                continue
+            parent = at[number][one.tree.parents[node]]
+            key = parent, one.tree.tokens[node]
+            if key not in places:
+                if len(tokens) == limit:
+                    continue
+                places[key] = len(tokens)
+                tokens.append(one.tree.tokens[node])
+                parents.append(parent)
+                grades.append(number * _GRADES + (one.grades[node] if one.grades else 0))
+                owners.append(set())
+            at[number][node] = places[key]
+            owners[places[key]].add(number)
+    several = len(proposals) * _GRADES
+    return Proposal(
+        tree=TokenTree(tuple(tokens), tuple(parents)),
+        grades=tuple(several + grade if len(who) > 1 else grade for grade, who in zip(grades, owners, strict=True)),
+    )

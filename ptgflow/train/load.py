@@ -1,0 +1,30 @@
+"""From a command line to what is to be trained, with everything that is wrong with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ptgflow.diagnostics import Report
+from ptgflow.recipe.compose import as_dict, compose_config
+from ptgflow.recipe.load import locator, validated, with_custom_card
+from ptgflow.recipe.overrides import parse
+from ptgflow.train.spec import TrainSpec
+
+
+def load_train(
+    typed: Sequence[str], *, config_dir: Path | None, report: Report
+) -> tuple[TrainSpec | None, DictConfig | None]:
+    """Compose `train.yaml` with overrides, and validate it. None where the report holds what prevents it."""
+    given = parse(typed, report)
+    # Hydra would look for a choice of the group `data`, which has the named prompts of `run`.
+    files = [one for one in given if one.key == "data"]
+    others = [one for one in given if one.key != "data"]
+    config = compose_config(None, with_custom_card(others), config_dir, report, name="train")
+    data = as_dict(config, report) if config is not None else None
+    if data is None or config is None:
+        return None, config
+    if files:
+        value = files[-1].parsed.value()
+        data["data"] = config["data"] = value if isinstance(value, list) else [str(value)]
+    return validated(TrainSpec, data, locator(given, None), report), config

@@ -1,0 +1,37 @@
+"""Trained heads on disk: weights by their public names, and what they are."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
+from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.eagle import draft_to_target
+from ptgflow.engine.heads.loading import CONFIG, OFFSETS, WEIGHTS
+from ptgflow.errors import RunError
+
+
+def save_heads(folder: Path, config: HeadConfig, network: nn.Module, vocabulary: Int[Tensor, " draft_vocab"]) -> None:
+    """Write heads in bfloat16, each file whole or not at all.
+
+    Raises:
+        RunError: FILE_PROBLEM, when the folder cannot be written.
+    """
+    tensors = {name: one.detach().to("cpu", torch.bfloat16).contiguous() for name, one in network.state_dict().items()}
+    if config.is_reduced:
+        tensors[OFFSETS] = draft_to_target(vocabulary.cpu())
+        members = torch.zeros(config.base.vocab_size, dtype=torch.bool)
+        members[vocabulary.cpu()] = True
+        tensors["t2d"] = members
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / f"{WEIGHTS}.part")
+        (folder / f"{WEIGHTS}.part").replace(folder / WEIGHTS)
+        part = folder / f"{CONFIG}.part"
+        part.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        part.replace(folder / CONFIG)
+    except OSError as error:
+        raise RunError([FILE_PROBLEM(action="write", file=str(folder), reason=error.strerror or error)]) from error

@@ -1,0 +1,54 @@
+"""What `ptgflow train` may be told. Data only."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
+
+
+class HeadOptions(BaseModel):
+    """Which heads (`heads=NAME`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["medusa", "hydra", "eagle"]
+    heads: int = Field(default=4, ge=1, le=16, description="positions ahead that are foreseen; eagle has one head")
+    layers: int = Field(default=1, ge=1, le=8, description="blocks of each head; eagle has one layer")
+    steps: int = Field(default=4, ge=1, le=16, description="steps of eagle that are unrolled")
+    draft_vocab_size: int | None = Field(
+        default=4096, ge=2, description="the commonest tokens of the answers, which can be drafted; null: all"
+    )
+    own_output: bool = Field(default=True, description="whether an output matrix is trained, or the target's is used")
+
+
+class TrainSpec(BaseModel):
+    """A whole configuration of a training run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelCard
+    heads: HeadOptions
+    accelerate: Accelerate = Accelerate()
+    data: tuple[str, ...] = Field(min_length=1, description="files and folders with prompts")
+    output: str = Field(description="a folder for the trained heads")
+    prompts: int | None = Field(default=None, ge=2, description="most prompts; null: all")
+    held_out: int = Field(default=32, ge=1, description="prompts that are not trained on, but measured with")
+    max_tokens: int = Field(default=160, ge=8, le=4096, description="most tokens of an answer")
+    epochs: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    rate: float = Field(default=1e-3, gt=0.0, description="highest learning rate")
+    warmup: float = Field(default=0.05, ge=0.0, le=1.0, description="share of steps in which the rate rises")
+    clip: float = Field(default=1.0, gt=0.0, description="largest norm of all gradients together")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of products in training; `auto`: bfloat16 where the device computes in it natively"
+    )
+    threads: int | None = Field(default=None, ge=1, description="of the framework; null: its own choice")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    format: Literal["text", "json"] = "text"
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value

@@ -1,0 +1,103 @@
+"""MTP with trained heads: k tokens a round by confidence, judged by nobody; or drafts for the verifier behind it."""
+
+from pathlib import Path
+from typing import ClassVar, final
+
+from ptgflow.contracts import Draft, Prompt
+from ptgflow.diagnostics.codes.runtime import NO_HEADS, TOO_FEW_HEADS
+from ptgflow.engine.acceptance import Unverified
+from ptgflow.engine.growth import TreeBuilder
+from ptgflow.engine.growth.chain import Chain
+from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.loading import Heads, load_heads
+from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.request import DecodeRequest, JointDrafter
+from ptgflow.errors import RunError
+from ptgflow.stages.base import AbstractDrafting, StageContext, Work
+from ptgflow.stages.mtp.shipped import shipped_heads
+from ptgflow.stages.mtp.spec import HeadOptions
+
+
+class _Heads(AbstractDrafting[Prompt, Draft]):
+    """What all kinds of heads share."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, options: HeadOptions) -> None:
+        self._options = options
+        self._alone: JointDrafter | None = None
+        """The drafter of the stage on its own. It is made once: it holds the weights, and what it knows of rows."""
+
+    def run(self, value: Prompt, context: StageContext) -> Work[Draft]:
+        """Yield one request whose proposals are all kept.
+
+        Raises:
+            RunError: NO_HEADS, HEADS_UNREADABLE or HEADS_MISMATCH.
+        """
+        if self._alone is None:
+            # The target writes one token of each round itself, so the heads write the k - 1 others.
+            ahead = self._options.k - 1
+            heads = self._load(context.model, context.slot).config
+            if heads.kind != "eagle" and ahead > heads.heads:
+                raise RunError(
+                    [TOO_FEW_HEADS(slot=context.slot, k=self._options.k, heads=heads.heads, most=heads.heads + 1)]
+                )
+            builder = Chain(depth=ahead)
+            self._alone = self.drafter(
+                context.model, context.slot, builder, size=max(ahead, 1), least=self._options.threshold
+            )
+        decoded = yield DecodeRequest(
+            prompt_ids=value.token_ids,
+            max_new_tokens=context.budget,
+            sampling=context.generation.sampling,
+            seed=context.seed,
+            stop=context.generation.stop,
+            joint=(self._alone,),
+            accept=Unverified(),
+            length="fixed",
+        )
+        return Draft(
+            token_ids=decoded.token_ids,
+            tokenizer=context.model.codec.fingerprint,
+            text=decoded.text,
+            origin=(context.slot,) * len(decoded.token_ids),
+            prompt=value,
+            finish_reason=decoded.finish_reason,
+            scores=decoded.scores,
+            tops=decoded.tops,
+        )
+
+    def drafter(
+        self, model: LoadedModel, slot: str, builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> JointDrafter:
+        """A drafter with these heads, for this stage or for a verifier behind it."""
+        heads = self._load(model, slot)
+        made: JointDrafter
+        if self.kind == "eagle":
+            made = EagleDrafter(heads, model, builder, size=size, least=least)
+        else:
+            made = MedusaDrafter(heads, model, builder, size=size, least=least)
+        return made
+
+    def _load(self, model: LoadedModel, slot: str) -> Heads:
+        given = self._options.weights
+        folder = Path(given) if given is not None else shipped_heads(model.name, self.kind)
+        if folder is None:
+            stage = f"{slot!r} (mtp/{self.kind})"
+            raise RunError([NO_HEADS(stage=stage, slot=slot, kind=self.kind, model=model.name)])
+        return load_heads(folder, model, kind=self.kind)
+
+
+@final
+class Medusa(_Heads):
+    """Independent heads on the last hidden state."""
+
+    kind: ClassVar[str] = "medusa"
+
+
+@final
+class Eagle(_Heads):
+    """A small decoder over low, middle and high hidden states."""
+
+    kind: ClassVar[str] = "eagle"

@@ -1,0 +1,52 @@
+"""Random heads for the tiny model, saved as trained ones are."""
+
+import torch
+
+from ptgflow.engine.heads.config import Base, HeadConfig
+from ptgflow.engine.heads.eagle import EagleNet
+from ptgflow.engine.heads.medusa import MedusaNet
+from ptgflow.train.saving import save_heads
+
+DRAFTED = 120
+VOCABULARY = torch.arange(3, 3 + 2 * DRAFTED, 2)
+
+
+def base_of(model):
+    return Base(
+        name=model.name,
+        tokenizer=model.codec.fingerprint,
+        parameters=model.parameters,
+        hidden_size=model.hidden_size,
+        vocab_size=model.vocab_size,
+        layers=model.layers,
+    )
+
+
+def config_of(kind, model, **more):
+    common = {"kind": kind, "base": base_of(model), "draft_vocab_size": DRAFTED}
+    if kind == "medusa":
+        return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
+    eagle = {
+        "taps": (0, 1, model.layers - 1),
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+        "intermediate_size": 24,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+        "max_position_embeddings": 512,
+    }
+    return HeadConfig(**{**common, **eagle, **more})
+
+
+def net_of(config):
+    torch.manual_seed(0)
+    net = {"medusa": MedusaNet, "eagle": EagleNet}[config.kind](config)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return net.eval()
+
+
+def saved(folder, kind, model, **more):
+    config = config_of(kind, model, **more)
+    save_heads(folder, config, net_of(config), VOCABULARY)
+    return folder

@@ -1,0 +1,90 @@
+"""MTP: alone it writes k tokens a round that nobody judges; before a verifier it drafts inside that one's loop."""
+
+import pytest
+
+from ptgflow import MTP, DraftVerify, compile
+from ptgflow.contracts import ModelCard
+from ptgflow.engine.models.model import load_model
+from tests.engine.heads_of_tiny import saved
+
+CARD = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
+MODEL = load_model(CARD)
+PROMPT = "Tell me about ducks."
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {kind: str(saved(tmp_path_factory.mktemp(kind), kind, MODEL)) for kind in ("medusa", "eagle")}
+
+
+def run(flow, **options):
+    return compile(flow, model=CARD, max_tokens=24, **options).run(PROMPT)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return run(DraftVerify(drafter="ar"))
+
+
+@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+def test_alone_heads_write_more_than_one_token_a_round(folders, kind, plain):
+    result = run(MTP(heads=kind, weights=folders[kind], k=4, threshold=0.0))
+    assert result.guarantee.level == "none"
+    (stage,) = result.metrics.stages
+    assert stage.method == f"mtp/{kind}"
+    assert stage.rounds < plain.metrics.rounds / 2
+    assert stage.accepted == stage.proposed > stage.agreed
+    one = run(MTP(heads=kind, weights=folders[kind], k=1))
+    assert one.text == plain.text, "one token a round is plain decoding"
+
+
+def test_what_a_head_is_unsure_of_is_left_to_the_target(folders, plain):
+    sure = run(MTP(heads="medusa", weights=folders["medusa"], threshold=1.0))
+    assert sure.text == plain.text
+    assert sure.metrics.stages[0].proposed == 0
+
+
+@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("drafter", ["judge", "ngram"])
+@pytest.mark.parametrize("length", ["fixed", "expected_throughput"])
+def test_before_a_verifier_heads_draft_in_its_loop(folders, kind, drafter, length, plain):
+    flow = MTP(heads=kind, weights=folders[kind]) >> DraftVerify(drafter=drafter, length=length)
+    plan = compile(flow, model=CARD, max_tokens=24)
+    assert plan.program.nodes[0].fused_into == plan.program.nodes[1].slot
+    result = plan.run(PROMPT)
+    assert result.text == plain.text
+    assert result.guarantee.level == "exact"
+    (stage,) = result.metrics.stages
+    assert stage.method == f"draft_verify/{drafter}"
+    assert stage.how == f"{plan.program.nodes[0].slot!r} (mtp/{kind}) drafts"
+    assert stage.rounds <= plain.metrics.rounds
+    assert length != "fixed" or stage.proposed
+
+
+def test_many_requests_share_the_heads(folders, plain):
+    plan = compile(
+        MTP(heads="eagle", weights=folders["eagle"]) >> DraftVerify(drafter="judge", length="fixed"),
+        model=CARD,
+        max_tokens=24,
+    )
+    for _ in range(2):
+        assert plan.run(PROMPT).text == plain.text
+
+
+def test_more_tokens_a_round_than_heads_are_refused(folders):
+    result = run(MTP(heads="medusa", weights=folders["medusa"], k=5))
+    assert not result.ok
+    assert "PTG624" in result.error_report
+    assert "k=4 or less" in result.error_report
+
+
+def test_heads_that_do_not_ship_are_named(folders):
+    del folders
+    result = run(MTP(heads="eagle"))
+    assert "PTG623" in result.error_report
+    assert "ptgflow train heads=eagle model=tiny" in result.error_report
+
+
+def test_a_judge_needs_something_to_judge():
+    with pytest.raises(Exception, match="PTG10"):
+        compile(DraftVerify(drafter="judge"), model=CARD)

@@ -1,0 +1,183 @@
+"""Training on the tiny model: loss falls, a killed run goes on to the same weights, and what is wrong is told."""
+
+import json
+
+import pytest
+import torch
+
+from ptgflow.cli.main import main
+from ptgflow.contracts import ModelCard
+from ptgflow.diagnostics import Report
+from ptgflow.engine.heads.loading import load_heads
+from ptgflow.engine.models.model import load_model
+from ptgflow.errors import RunError
+from ptgflow.train.job import draft_vocabulary, head_config, objective_of, teacher_of, train
+from ptgflow.train.load import load_train
+from ptgflow.train.trainer import Trainer
+
+MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
+KINDS = ("medusa", "eagle")
+
+
+class Silent:
+    def __init__(self):
+        self.steps = []
+
+    def stage(self, text, done, total, note=""):
+        pass
+
+    def training(self, progress):
+        self.steps.append(progress)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("PTGFLOW_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    words = ["ducks", "tides", "bread", "chess", "rain", "trams", "bees", "ice"]
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("\n".join(json.dumps({"prompt": f"Tell me about {word}."}) for word in words))
+    return path
+
+
+def spec_of(kind, data, output, *more):
+    report = Report()
+    spec, _ = load_train(
+        [
+            f"heads={kind}",
+            "model=tiny",
+            f"data={data}",
+            f"output={output}",
+            "heads.draft_vocab_size=100",
+            "held_out=2",
+            "max_tokens=24",
+            "batch_size=2",
+            "epochs=6",
+            "rate=0.01",
+            *more,
+        ],
+        config_dir=None,
+        report=report,
+    )
+    assert report.ok, str(report.errors)
+    return spec
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, data, tmp_path, monkeypatch):
+    watch = Silent()
+    whole = train(spec_of(kind, data, tmp_path / "whole"), MODEL, watch)
+    assert whole.loss < whole.first_loss
+    assert watch.steps[-1].step == watch.steps[-1].steps == 18
+
+    original = Trainer._one
+    done = []
+
+    def killed(self):
+        if len(done) == 7:
+            self.save()
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(self)
+
+    spec = spec_of(kind, data, tmp_path / "killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_one", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(spec, MODEL, Silent())
+    resumed = train(spec, MODEL, Silent())
+    assert resumed.tokens == whole.tokens
+    for name, weight in whole.objective.network.state_dict().items():
+        assert torch.equal(weight, resumed.objective.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_writes_heads_that_load(kind, data, tmp_path, capsys):
+    more = [f"heads={kind}", "model=tiny", f"data={data}", f"output={tmp_path / 'heads'}", "heads.draft_vocab_size=100"]
+    options = ["held_out=2", "max_tokens=24", "epochs=2", "format=json"]
+    assert main(["train", *more, *options]) == 0
+    card = json.loads(capsys.readouterr().out)
+    assert card["base"]["name"] == "tiny"
+    assert card["answers"] == 6
+    assert [one["tokens_per_round"] >= 1 for one in card["acceptance"]] == [True] * 4
+    assert load_heads(tmp_path / "heads", MODEL, kind=kind).config.draft_vocab_size == 100
+    assert "checkpoint.pt" not in {path.name for path in (tmp_path / "heads").iterdir()}
+    assert (
+        main(["run", "recipe=mtp_dv", f"stage@stages.write=mtp/{kind}", "model=tiny", "max_tokens=12", "prompt=Hi."])
+        == 2
+    )
+    assert "PTG623" in capsys.readouterr().err
+    weights = f"stages.write.weights={tmp_path / 'heads'}"
+    run = ["run", "recipe=mtp_dv", f"stage@stages.write=mtp/{kind}", weights, "model=tiny", "max_tokens=12"]
+    assert main([*run, "prompt=Hi."]) == 0
+
+
+def test_heads_start_from_what_the_target_foresees(data, tmp_path):
+    """Medusa's heads are the target's own before they have learnt anything."""
+    spec = spec_of("medusa", data, tmp_path)
+    config, _ = head_config(spec, MODEL)
+    ids = draft_vocabulary([], config.draft_vocab_size, MODEL)
+    teacher = teacher_of(MODEL, ids)
+    net = objective_of(spec, config, teacher).network
+    state = torch.randn(3, MODEL.hidden_size)
+    for head in net:
+        assert torch.equal(head[: config.layers](state), state)
+
+
+def test_a_checkpoint_of_another_run_is_not_gone_on_with(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("ptgflow.train.trainer.Trainer.run", lambda self, tell: self.save())
+    train(spec_of("medusa", data, tmp_path), MODEL, Silent())
+    with pytest.raises(RunError, match=r"PTG610.*another schedule"):
+        train(spec_of("medusa", data, tmp_path, "rate=0.5"), MODEL, Silent())
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not an archive")
+    with pytest.raises(RunError, match=r"PTG610.*damaged"):
+        train(spec_of("medusa", data, tmp_path), MODEL, Silent())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["data=missing.jsonl"], "PTG610"),
+        (["data=[]"], "data"),
+        (["heads=hydro"], "hydro"),
+        (["epochs=0"], "epochs"),
+        (["epoch=3"], "epochs"),
+        (["heads.steps=3"], "heads"),
+        (["-m"], "train runs once"),
+    ],
+)
+def test_mistakes_are_told(options, words, data, tmp_path, capsys):
+    base = [
+        "model=tiny",
+        f"output={tmp_path / 'x'}",
+        *([] if any("data" in one for one in options) else [f"data={data}"]),
+    ]
+    assert main(["train", *base, *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_all_forms_of_data_are_read(tmp_path):
+    from ptgflow.train.prompts import read_prompts
+
+    (tmp_path / "a.jsonl").write_text(
+        '{"prompt": "one"}\n{"question": "two"}\n\n{"turns": ["three", "x"]}\n'
+        '{"instruction": "four", "instances": [{"input": "five"}]}\n{"instruction": "six"}\n{"prompt": "one"}\n'
+    )
+    (tmp_path / "b.csv").write_text('act,prompt\nA,"seven, eight"\n')
+    (tmp_path / "c.txt").write_text("It rains. " * 300)
+    found = read_prompts([tmp_path], seed=1)
+    assert {"one", "two", "three", "four\n\nfive", "six", "seven, eight"} <= set(found)
+    assert any("It rains." in one for one in found)
+    assert len(found) == len(set(found))
+    assert found == read_prompts([tmp_path], seed=1) != read_prompts([tmp_path], seed=2)
+    for name, text, code in [
+        ("d.jsonl", "{", "PTG613|PTG6"),
+        ("e.csv", "x\n1\n", "no column"),
+        ("f.bin", "", "none of"),
+    ]:
+        (tmp_path / name).write_text(text)
+        with pytest.raises(RunError, match=code):
+            read_prompts([tmp_path / name], seed=0)
