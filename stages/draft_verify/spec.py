@@ -1,6 +1,6 @@
 """Draft-and-Verify: the table of drafters."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -38,6 +38,34 @@ class JudgeOptions(VerifyOptions):
     tree: Tree = Field(default="dyspec", description="the shape of what heads right before this stage draft")
 
 
+class SuffixOptions(VerifyOptions):
+    """Drafts looked up in this text and in those of earlier requests."""
+
+    tree: Tree = Field(default="dyspec", description="the shape of drafts")
+    min_match: int = Field(default=2, ge=1, le=64, description="shortest end that is looked up")
+    max_match: int = Field(default=16, ge=1, le=64, description="of a longer match so many tokens count")
+    earlier_tokens: int = Field(
+        default=200_000, ge=0, description="how much of earlier requests is remembered; 0: nothing"
+    )
+
+    @field_validator("max_match")
+    @classmethod
+    def _not_below_the_shortest(cls, value: int, info: Any) -> int:
+        shortest = info.data.get("min_match", 1)
+        if value < shortest:
+            raise ValueError(f"it is below min_match, {shortest}")
+        return value
+
+
+class EnsembleOptions(VerifyOptions):
+    """Drafts of several drafters in one tree."""
+
+    tree: Tree = Field(default="dyspec", description="the shape of what heads and `suffix` draft")
+    drafters: tuple[Literal["ngram", "suffix"], ...] = Field(
+        default=("ngram",), min_length=1, description="which, beside heads right before this stage"
+    )
+
+
 class ModelDraftOptions(VerifyOptions):
     """Drafts of a smaller model."""
 
@@ -59,6 +87,24 @@ METHODS = (
         options=NgramOptions,
         needs=_NEEDS,
         implementation="ptgflow.stages.draft_verify.ngram:Ngram",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="suffix",
+        summary="propose what followed the same end of the text, here or in earlier requests, as a tree",
+        reference="SuffixDecoding, arXiv 2411.04975",
+        options=SuffixOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.suffix:Suffix",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="ensemble",
+        summary="join the proposals of several drafters, and of heads before this stage, in one tree",
+        reference="tree attention over several drafters: SpecInfer, arXiv 2305.09781",
+        options=EnsembleOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.ensemble:Ensemble",
     ),
     MethodSpec(
         paradigm=Paradigm.DRAFT_VERIFY,

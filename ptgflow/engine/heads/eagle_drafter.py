@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
-from ptgflow.engine.heads.drafting import TreeDrafter, candidates_of
+from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
 from ptgflow.engine.heads.eagle import rotary_of
 from ptgflow.engine.heads.loading import Heads
 from ptgflow.engine.models.model import LoadedModel

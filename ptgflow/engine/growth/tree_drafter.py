@@ -1,4 +1,4 @@
-"""What drafters with heads have in common: a tree for each row, grown in step, from a network that serves all rows."""
+"""What drafters of trees have in common: a tree for each row, grown in step, of what may follow each node."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ptgflow.engine.growth import Candidates, Grown, TreeBuilder, Wanted, grow_together
+from ptgflow.engine.growth.builder import Candidates, Grown, TreeBuilder, Wanted
 from ptgflow.engine.growth.shaped import Sequoia
+from ptgflow.engine.growth.together import grow_together
 from ptgflow.engine.request import Ask, Proposal
 from ptgflow.engine.trees import EMPTY, TokenTree
 
@@ -16,7 +17,7 @@ _GRADES = 12
 
 
 class TreeDrafter(ABC):
-    """A joint drafter whose network says what may follow a node."""
+    """A joint drafter that can say what may follow any node."""
 
     def __init__(self, builder: TreeBuilder, *, size: int, least: float = 0.0) -> None:
         """Make a drafter.
@@ -29,6 +30,11 @@ class TreeDrafter(ABC):
         self._builder = builder
         self._size = size
         self._least = least
+
+    @property
+    def width(self) -> int:
+        """How many candidates of a node the builder looks at."""
+        return self._builder.width
 
     @abstractmethod
     def ready(self, asks: Sequence[Ask]) -> list[bool]:

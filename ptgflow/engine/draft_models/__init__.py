@@ -1,0 +1,1 @@
+"""Drafts of whole models: smaller ones, and parts of the target itself."""

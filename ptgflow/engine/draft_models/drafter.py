@@ -1,0 +1,124 @@
+"""A causal model that drafts for another one with the same tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ptgflow.engine.growth.builder import Candidates, TreeBuilder, Wanted
+from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
+from ptgflow.engine.passes.interface import ModelPass
+from ptgflow.engine.request import Ask
+from ptgflow.engine.slots import RowInput
+from ptgflow.engine.trees import TokenTree
+
+_CHUNK = 512
+"""Tokens of a text that are read in one pass."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the draft model has read of one row."""
+
+    slot: int
+    read: list[int] = field(default_factory=list[int])
+    found: list[Candidates] = field(default_factory=list[Candidates])
+    """In this round: after the text, then after each node of the tree."""
+
+
+@final
+class ModelDrafter(TreeDrafter):
+    """Leviathan et al., arXiv 2211.17192; Chen et al., arXiv 2302.01318: the draft model reads what the target writes.
+
+    It has slots of its own and is no slower for many rows: each step is one pass over all of them.
+    """
+
+    taps: tuple[int, ...] = ()
+
+    def __init__(self, run: ModelPass, builder: TreeBuilder, *, size: int, vocabulary: int, least: float = 0.0) -> None:
+        """Make a drafter.
+
+        Args:
+            run: the draft model, with a cache of its own.
+            builder: the shape of the trees.
+            size: most nodes of a tree.
+            vocabulary: how many of the draft model's first tokens the target has, too.
+            least: candidates of a smaller chance are not drafted.
+        """
+        super().__init__(builder, size=size, least=least)
+        self._run = run
+        self._vocabulary = vocabulary
+        self._rows: dict[int, _Row] = {}
+
+    def read(self, row: int, tokens: Sequence[int], states: Float[Tensor, "tokens features"]) -> None:
+        """Nothing to do: the text comes with each question."""
+
+    def fork(self, row: int, source: int, length: int) -> None:
+        """Copy what the draft model has read of the shared beginning."""
+        known = self._rows.get(source)
+        if known is not None:
+            shared = min(length, len(known.read))
+            self._rows[row] = _Row(self._run.cache.fork(known.slot, shared), known.read[:shared])
+
+    def forget(self, row: int) -> None:
+        """Give the row's slots back."""
+        known = self._rows.pop(row, None)
+        if known is not None:
+            self._run.cache.free(known.slot)
+
+    def ready(self, asks: Sequence[Ask]) -> list[bool]:
+        """Read what is new of each text. The last token is left in the pass, as the root of the tree."""
+        cache = self._run.cache
+        for ask in asks:
+            if ask.row not in self._rows:
+                self._rows[ask.row] = _Row(cache.admit())
+            row = self._rows[ask.row]
+            common = _common(row.read, ask.context[:-1])
+            cache.rollback(row.slot, common)
+            del row.read[common:]
+            while len(ask.context) - len(row.read) > _CHUNK:
+                self._take(row, ask.context[len(row.read) :][:_CHUNK], wanted=False)
+        inputs = [
+            RowInput(row=self._rows[ask.row].slot, tokens=tuple(ask.context[len(self._rows[ask.row].read) :]))
+            for ask in asks
+        ]
+        logits = self._run(inputs)
+        cache.commit({one.row: range(len(one.tokens) - 1) for one in inputs})
+        for ask, given, found in zip(asks, inputs, self._candidates(logits), strict=True):
+            row = self._rows[ask.row]
+            row.read += given.tokens[:-1]
+            row.found = [found]
+        return [True for _ in asks]
+
+    def _take(self, row: _Row, tokens: Sequence[int], *, wanted: bool) -> None:
+        self._run([RowInput(row=row.slot, tokens=tuple(tokens), wanted=wanted)])
+        self._run.cache.commit({row.slot: range(len(tokens))})
+        row.read += tokens
+
+    def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
+        inputs: list[RowInput] = []
+        rows: list[_Row] = []
+        for at, one in wanted:
+            row, nodes = self._rows[asks[at].row], max(one.nodes) + 1
+            if nodes < len(row.found):
+                continue
+            tree = TokenTree(one.tree.tokens[:nodes], one.tree.parents[:nodes])
+            inputs.append(RowInput(row=row.slot, tokens=(asks[at].context[-1],), tree=tree))
+            rows.append(row)
+        if inputs:
+            found = iter(self._candidates(self._run(inputs)))
+            for row, given in zip(rows, inputs, strict=True):
+                row.found = [next(found) for _ in range(1 + len(given.tree))]
+        return [[self._rows[asks[at].row].found[node + 1] for node in one.nodes] for at, one in wanted]
+
+    def _candidates(self, logits: Float[Tensor, "lines vocab"]) -> list[Candidates]:
+        ids = torch.arange(self._vocabulary, device=logits.device)
+        return candidates_of(logits[:, : self._vocabulary], ids, self.width)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
