@@ -22,8 +22,8 @@ Work = Generator[DecodeRequest, Decoded, O_co]
 """What `run` returns: yields requests, is sent answers, ends with the method's result."""
 
 
-DraftsOf = Callable[[TreeBuilder, int], JointDrafter]
-"""From how trees are built, and of how many nodes at most, to a drafter that builds them."""
+DraftsOf = Callable[[TreeBuilder, int, float], JointDrafter]
+"""From how trees are built, of how many nodes at most, and of tokens of which least chance, to a drafter that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class StageContext:
     """Most new tokens for this segment."""
     seed: int
     """Seed of this stage's work on this segment."""
+    draft_model: LoadedModel | None = None
+    """The second model, where the stage's options name one."""
     drafts: DraftsOf | None = None
     """The stage before, where the compiler has fused it into this one: it drafts inside this one's loop."""
 

@@ -34,6 +34,14 @@ class StageOptions(BaseModel):
     model: str | None = None
     """Card of the model that this stage runs on; null: the recipe's model."""
 
+    def draft_model(self) -> str | None:
+        """Card of a second model, which drafts for the first; None: there is none."""
+        return None
+
+    def reencodes(self) -> bool:
+        """Whether the second model may have another tokenizer, because its text is encoded anew."""
+        return False
+
     def guarantee(self, temperature: float) -> Level:
         """What the stage promises of its text in relation to its target model. Nothing, unless a method says more."""
         del temperature

@@ -34,5 +34,7 @@ class Member:
         """Its place in the slot cache; None: it has none yet."""
         self.shared: Shared | None = None
         """What it waits to copy from another row."""
+        self.depth = 0
+        """How many levels its next draft may have."""
         self.looked = False
         """Whether it has looked for a row to copy from."""

@@ -6,6 +6,7 @@ from typing import Final, final
 from ptgflow.engine.costs.acceptance_record import AcceptanceRecord
 from ptgflow.engine.costs.widths import LONGEST, FixedWidth, Offer, WidthPolicy
 from ptgflow.engine.drafted import drafted
+from ptgflow.engine.lengths import RowLength, cut
 from ptgflow.engine.member import Member
 from ptgflow.engine.request import Proposal
 from ptgflow.engine.row import NOTHING
@@ -35,7 +36,8 @@ class Proposing:
         contexts = [cache.length(member.slot) if member.slot is not None else 0 for member in members]
         limits = [self._limit(member, len(members), context) for member, context in zip(members, contexts, strict=True)]
         found = [
-            _judgeable(one, member) for one, member in zip(drafted(members, limits, contexts), members, strict=True)
+            _cut(_judgeable(one, member), member.depth)
+            for one, member in zip(drafted(members, limits, contexts), members, strict=True)
         ]
         # Rows of a fixed length take what they propose, and the others choose with that in the pass.
         free = [isinstance(one, Proposal) and self._of(members[at]) is self._widths for at, one in enumerate(found)]
@@ -56,11 +58,16 @@ class Proposing:
     def _limit(self, member: Member, rows: int, context: int) -> int:
         """How many nodes the drafters of a row are asked for at most."""
         limit = self._of(member).limit(member.record, rows=rows, context=context)
+        length = member.row.request.length
+        depth = length.depth() if isinstance(length, RowLength) else LONGEST
+        member.depth = depth
+        if not member.row.request.joint:
+            limit = min(limit, depth)
         # The limit is that of a chain. Drafters that branch have sizes of their own, and it says only whether to ask.
         return member.row.limit(LONGEST if limit and member.row.request.joint else limit)
 
     def _of(self, member: Member) -> WidthPolicy:
-        return ALL if member.row.request.length == "fixed" else self._widths
+        return self._widths if member.row.request.length == "expected_throughput" else ALL
 
     def learn(self, member: Member, proposal: Proposal, path: Sequence[int]) -> None:
         """Take in which nodes of a proposal were kept."""
@@ -68,6 +75,8 @@ class Proposing:
         if not request.drafts:
             return
         if len(proposal.tree):
+            if isinstance(request.length, RowLength):
+                request.length.learn(proposal.tree, path)
             member.record.observe(proposal.tree, proposal.grades, path)
             if len(request.joint) == 1 and request.drafter is None:
                 request.joint[0].judged(member.number, proposal.tree, path)
@@ -88,6 +97,11 @@ def _judgeable(proposal: Proposal | Exception, member: Member) -> Proposal | Exc
             "write accept=speculative, or draft a chain"
         )
     return proposal
+
+
+def _cut(proposal: Proposal | Exception, depth: int) -> Proposal | Exception:
+    """A proposal without what is deeper than the row's drafts are to be."""
+    return proposal if isinstance(proposal, Exception) else _restricted(proposal, cut(proposal.tree, depth))
 
 
 def _offer(proposal: Proposal, member: Member, context: int) -> Offer:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import AcceptanceRule, Speculative
+from ptgflow.engine.lengths import RowLength
 from ptgflow.engine.trees import TokenTree
 
 
@@ -32,7 +33,8 @@ class Proposal:
 
 
 Length = Literal["fixed", "expected_throughput"]
-"""How many proposals are verified: all that the drafter makes, or as many as pay by the measured cost of a pass."""
+"""How many proposals are verified: all that the drafter makes, or as many as pay by the measured cost of a pass. A
+`RowLength` says how deep they are by how deep they were right before."""
 
 
 @runtime_checkable
@@ -106,7 +108,7 @@ class DecodeRequest:
     joint: tuple[JointDrafter, ...] = ()
     """Those that it shares with other rows. What several drafters propose becomes one tree."""
     accept: AcceptanceRule = field(default_factory=Speculative)
-    length: Length = "expected_throughput"
+    length: Length | RowLength = "expected_throughput"
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
 

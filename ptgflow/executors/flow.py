@@ -33,6 +33,8 @@ class BoundStage:
     method: AbstractMethod[Any, Any] | None
     """None for Merge."""
     model: LoadedModel
+    draft_model: LoadedModel | None = None
+    """The second model that drafts for the first."""
     drafting: "BoundStage | None" = None
     """The stage before it that the compiler has fused into its loop."""
 
@@ -43,7 +45,7 @@ class BoundStage:
             return None
         method, slot, model = self.drafting.method, self.drafting.node.slot, self.model
         assert isinstance(method, AbstractDrafting), "only what drafts is fused"
-        return lambda builder, size: method.drafter(model, slot, builder, size=size)
+        return lambda builder, size, least: method.drafter(model, slot, builder, size=size, least=least)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,6 +182,7 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
         generation=track.generation,
         budget=track.budget,
         seed=derived_seed(track.generation.sampling.seed, node.slot, track.segment),
+        draft_model=stage.draft_model,
         drafts=stage.drafts,
     )
     yield Happened(kind="stage", track=track, slot=node.slot)

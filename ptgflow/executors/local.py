@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ptgflow.compiler.passes.resolve import draft_tokenizer
 from ptgflow.compiler.program import Program
 from ptgflow.contracts import MethodSpec, ModelCard
 from ptgflow.contracts.settings import Generation
@@ -74,7 +75,8 @@ class LocalExecutor:
         self._options = options
         self._models = _load(program, progress, models if models is not None else {})
         _check_loaded(program, self._models)
-        self._loops = {name: self._loop(name, model, progress) for name, model in self._models.items()}
+        used = {program.card.name, *(node.card.name for node in program.nodes if node.card is not None)}
+        self._loops = {name: self._loop(name, model, progress) for name, model in self._models.items() if name in used}
         fused = {node.fused_into: self._bind(node) for node in program.nodes if node.fused_into is not None}
         self._stages = [
             replace(self._bind(node), drafting=fused.get(node.slot))
@@ -111,7 +113,8 @@ class LocalExecutor:
 
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
-        return BoundStage(node=node, method=_implementation(node), model=model)
+        draft = None if node.draft_card is None else self._models[node.draft_card.name]
+        return BoundStage(node=node, method=_implementation(node), model=model, draft_model=draft)
 
     def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
         """Answer requests; events as they happen, a result as each request ends, in the order of ending.
@@ -203,8 +206,9 @@ def load_symbol(spec: MethodSpec) -> Any:
 def _load(program: Program, progress: Progress | None, models: Models) -> dict[str, LoadedModel]:
     cards: dict[str, ModelCard] = {program.card.name: program.card}
     for node in program.nodes:
-        if node.card is not None:
-            cards.setdefault(node.card.name, node.card)
+        for card in (node.card, node.draft_card):
+            if card is not None:
+                cards.setdefault(card.name, card)
     kernels = program.accelerate.kernels
     for card in cards.values():
         if (card, kernels) not in models:
@@ -230,6 +234,12 @@ def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
                     hint="choose another model or another method",
                 )
             )
+    for node in bound:
+        draft, options = node.draft_card, node.options
+        if draft is not None and node.card is not None and options is not None and not options.reencodes():
+            one, two = models[draft.name].codec.fingerprint, models[node.card.name].codec.fingerprint
+            if one != two:
+                findings.append(draft_tokenizer(node, draft, one, two))
     for left, right in zip(bound, bound[1:], strict=False):
         assert left.card is not None, "kept only with a card"
         assert right.card is not None, "kept only with a card"

@@ -28,6 +28,8 @@ class Node:
     """The method's validated options (pass `resolve`)."""
     card: ModelCard | None = None
     """The model that the stage runs on (pass `resolve`)."""
+    draft_card: ModelCard | None = None
+    """The model that drafts for it, where its method has one (pass `resolve`)."""
     region: str | None = None
     """Slot of the Decompose whose segments this stage works on (pass `lift`)."""
     takes: FlowType | None = None

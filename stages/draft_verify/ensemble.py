@@ -31,6 +31,7 @@ class Ensemble(Verifying[EnsembleOptions]):
         made = suffix_drafter(
             builder_of(options),
             size=options.k,
+            least=self.options.least,
             shortest=options.min_match,
             longest=options.max_match,
             earlier_tokens=options.earlier_tokens,

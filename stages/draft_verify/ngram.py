@@ -19,7 +19,7 @@ class Ngram(Verifying[NgramOptions]):
 
     def own(self, given: tuple[int, ...]) -> Drafter | None:
         options = self.options
-        if options.tree != "chain":
+        if options.tree != "chain" or options.length == "confidence":
             return None
         return NgramDrafter(k=options.k, min_ngram=options.min_ngram, max_ngram=options.max_ngram, reference=given)
 
@@ -27,11 +27,12 @@ class Ngram(Verifying[NgramOptions]):
         """Several candidates in a tree, by how often each followed."""
         del context
         options = self.options
-        if options.tree == "chain":
+        if options.tree == "chain" and options.length != "confidence":
             return ()
         made = suffix_drafter(
             builder_of(options),
             size=options.k,
+            least=options.least,
             shortest=options.min_ngram,
             longest=options.max_ngram,
             earlier_tokens=0,

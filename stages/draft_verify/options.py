@@ -7,13 +7,15 @@ from pydantic import Field
 from ptgflow.contracts import Conflict, Level, StageOptions
 
 Tree = Literal["chain", "static", "eagle2", "opt_tree", "sequoia", "dyspec", "dynamic_depth"]
-Acceptance = Literal["match", "speculative", "block", "typical", "top_k"]
+Length = Literal["expected_throughput", "fixed", "heuristic", "thompson", "confidence"]
+Acceptance = Literal["match", "speculative", "block", "typical", "top_k", "bild"]
 
 PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
     "accept_threshold": ("typical", "threshold"),
     "accept_alpha": ("typical", "alpha"),
     "accept_k": ("top_k", "k"),
     "accept_gap": ("top_k", "gap"),
+    "accept_rollback": ("bild", "rollback"),
 }
 """Option -> the rule that it is for, and its name there."""
 
@@ -28,16 +30,20 @@ class VerifyOptions(StageOptions):
         "`sequoia`: the best shape for the rates observed; `eagle2`, `opt_tree`, `dyspec`, `dynamic_depth`: what the "
         "drafter finds likely",
     )
-    length: Literal["expected_throughput", "fixed"] = Field(
+    length: Length = Field(
         default="expected_throughput",
         description="`expected_throughput`: as many proposals are verified as pay by the measured cost of a pass; "
-        "`fixed`: all of them",
+        "`fixed`: all of them; `heuristic`: deeper after a draft that was right to its end, else shallower; "
+        "`thompson`: as deep as a draw from what was right before says; `confidence`: only what the drafter is sure of",
+    )
+    confidence: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="of length=confidence: least chance of a token; null: 0.4"
     )
     accept: Acceptance = Field(
         default="match",
         description="`match`: keep proposals while they equal the target's own draw; `speculative`: rejection "
         "sampling; `block`: rejection sampling of whole chains. These give the target's law, and at temperature 0 its "
-        "greedy text. `typical` and `top_k` keep what is likely enough, and promise neither",
+        "greedy text. `typical`, `top_k` and `bild` keep what is likely enough, and promise neither",
     )
     accept_threshold: float | None = Field(
         default=None, gt=0.0, le=1.0, description="of `typical`: a proposal this likely is always kept; null: 0.09"
@@ -55,13 +61,17 @@ class VerifyOptions(StageOptions):
         default=None, ge=0.0, description="of `top_k`: unless it is so many nats below the likeliest; null: 1"
     )
 
+    accept_rollback: float | None = Field(
+        default=None, ge=0.0, description="of `bild`: a proposal at most so many nats unlikely is kept; null: 2"
+    )
+
     def guarantee(self, temperature: float) -> Level:
-        if self.accept == "top_k" or (self.accept == "typical" and temperature > 0):
+        if self.accept in ("top_k", "bild") or (self.accept == "typical" and temperature > 0):
             return "none"
         return "exact" if temperature == 0 else "distribution"
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        return tuple(
+        found = tuple(
             Conflict(
                 reason=f"{option} is of accept={rule}, and accept is {self.accept}",
                 remedies=(f"{option}=null", f"accept={rule}"),
@@ -69,3 +79,12 @@ class VerifyOptions(StageOptions):
             for option, (rule, _) in PARAMETERS.items()
             if getattr(self, option) is not None and self.accept != rule
         )
+        if self.confidence is not None and self.length != "confidence":
+            reason = f"confidence is of length=confidence, and length is {self.length}"
+            found = (*found, Conflict(reason=reason, remedies=("confidence=null", "length=confidence")))
+        return found
+
+    @property
+    def least(self) -> float:
+        """The smallest chance of a token that is drafted."""
+        return 0.0 if self.length != "confidence" else 0.4 if self.confidence is None else self.confidence

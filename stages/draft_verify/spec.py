@@ -4,7 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ptgflow.contracts import Capability, Contract, Draft, Level, MethodSpec, Paradigm, Prompt, StageOptions, Verified
+from ptgflow.contracts import (
+    Capability,
+    Conflict,
+    Contract,
+    Draft,
+    Level,
+    MethodSpec,
+    Paradigm,
+    Prompt,
+    StageOptions,
+    Verified,
+)
 from ptgflow.stages.draft_verify.options import Tree, VerifyOptions
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
@@ -69,13 +80,38 @@ class EnsembleOptions(VerifyOptions):
 class ModelDraftOptions(VerifyOptions):
     """Drafts of a smaller model."""
 
-    draft: str | None = Field(default=None, description="card of the draft model; it needs the target's tokenizer")
+    draft: str | None = Field(default=None, description="card of the draft model")
+    reencode: bool = Field(
+        default=False, description="let the draft model have another tokenizer: its text is encoded anew, as a chain"
+    )
+
+    def draft_model(self) -> str | None:
+        return self.draft
+
+    def reencodes(self) -> bool:
+        return self.reencode
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.reencode and self.tree != "chain":
+            reason = f"reencode=true gives a text, which is a chain, and tree is {self.tree}"
+            found = (*found, Conflict(reason=reason, remedies=("tree=chain", "reencode=false")))
+        return found
 
 
 class EarlyExitOptions(VerifyOptions):
     """Drafts of the target's own lower layers."""
 
     layers: int | None = Field(default=None, ge=1, description="layers that draft; null: half of them")
+
+
+class LayerSkipOptions(VerifyOptions):
+    """Drafts of the target without some of its layers."""
+
+    skip: float = Field(default=0.45, gt=0.0, lt=1.0, description="share of the layers that is left out")
+    search: int = Field(
+        default=40, ge=0, description="other choices of layers that are tried on the text as it grows; 0: none"
+    )
 
 
 METHODS = (
@@ -129,10 +165,20 @@ METHODS = (
     MethodSpec(
         paradigm=Paradigm.DRAFT_VERIFY,
         name="model",
-        summary="a smaller model with the same tokenizer proposes",
-        reference="Leviathan et al., arXiv 2211.17192; Chen et al., arXiv 2302.01318",
+        summary="a smaller model proposes",
+        reference="Leviathan et al., arXiv 2211.17192; Chen et al., arXiv 2302.01318; re-encoding: arXiv 2502.05202",
         options=ModelDraftOptions,
         needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.model:Model",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="layer_skip",
+        summary="the target without some of its layers proposes; which ones is searched as the text grows",
+        reference="Draft & Verify, arXiv 2309.08168; SWIFT, arXiv 2410.06916",
+        options=LayerSkipOptions,
+        needs=_NEEDS | {Capability.LAYER_ACCESS},
+        implementation="ptgflow.stages.draft_verify.layer_skip:LayerSkip",
     ),
     MethodSpec(
         paradigm=Paradigm.DRAFT_VERIFY,
@@ -141,5 +187,6 @@ METHODS = (
         reference="LayerSkip, arXiv 2404.16710",
         options=EarlyExitOptions,
         needs=_NEEDS | {Capability.LAYER_ACCESS},
+        implementation="ptgflow.stages.draft_verify.early_exit:EarlyExit",
     ),
 )

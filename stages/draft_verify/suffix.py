@@ -22,6 +22,7 @@ class Suffix(Verifying[SuffixOptions]):
         made = suffix_drafter(
             builder_of(options),
             size=options.k,
+            least=options.least,
             shortest=options.min_match,
             longest=options.max_match,
             earlier_tokens=options.earlier_tokens,

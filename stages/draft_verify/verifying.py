@@ -6,6 +6,7 @@ from ptgflow.contracts import Draft, Prompt, Verified
 from ptgflow.engine.request import DecodeRequest, Drafter, JointDrafter
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
 from ptgflow.stages.draft_verify.given import condition, nothing, verified
+from ptgflow.stages.draft_verify.lengths import length_of
 from ptgflow.stages.draft_verify.lookup import GivenDrafter
 from ptgflow.stages.draft_verify.options import VerifyOptions
 from ptgflow.stages.draft_verify.rules import rule_of
@@ -54,7 +55,11 @@ class Verifying(AbstractMethod[Prompt | Draft, Verified], Generic[OptionsT]):
             if budget == 0:
                 return nothing(value, prompt, context)
         if self._joint is None:
-            fused = () if context.drafts is None else (context.drafts(builder_of(self.options), self.options.k),)
+            fused = (
+                ()
+                if context.drafts is None
+                else (context.drafts(builder_of(self.options), self.options.k, self.options.least),)
+            )
             self._joint = (*fused, *self.joint(context))
         decoded = yield DecodeRequest(
             prompt_ids=prompt.token_ids,
@@ -65,7 +70,7 @@ class Verifying(AbstractMethod[Prompt | Draft, Verified], Generic[OptionsT]):
             drafter=self._drafter(value, prompt),
             joint=self._joint,
             accept=rule_of(self.options),
-            length=self.options.length,
+            length=length_of(self.options, context.seed),
         )
         return verified(decoded, value, prompt, context)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ptgflow.compiler.source import Context
 from ptgflow.contracts import MethodSpec, ModelCard, Paradigm, StageOptions
 from ptgflow.contracts.paradigms import PARADIGMS
+from ptgflow.diagnostics import Diagnostic, Location
 from ptgflow.diagnostics.codes import methods as codes
 from ptgflow.diagnostics.codes import recipe as recipe_codes
 from ptgflow.diagnostics.suggest import hint
@@ -39,7 +40,9 @@ def _bind(node: Node, context: Context) -> Node:
             )
         )
         return replace(node, card=context.source.card)
-    bound = replace(node, spec=spec, options=_options(node, spec, context), card=_card(node, context))
+    options = _options(node, spec, context)
+    bound = replace(node, spec=spec, options=options, card=_card(node, context))
+    bound = replace(bound, draft_card=_draft_card(bound, context))
     _check_capabilities(bound, spec, context)
     if spec.implementation is None:
         ready = [name for name, other in methods.items() if other.implementation is not None]
@@ -105,6 +108,39 @@ def _card(node: Node, context: Context) -> ModelCard:
         choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.model={{}}")
         context.report.add(recipe_codes.UNKNOWN_MODEL(at, name=name, hint=choices))
     return card or context.source.card
+
+
+def _draft_card(node: Node, context: Context) -> ModelCard | None:
+    """The card of the draft model that a stage's options name; reported where it is none, or writes other tokens."""
+    name = node.options.draft_model() if node.options is not None else None
+    if name is None or node.card is None or node.options is None:
+        return None
+    at = context.source.locate(f"stages.{node.slot}.draft")
+    card = context.source.card if name == context.source.card.name else context.cards.find(name)
+    if card is None:
+        choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.draft={{}}")
+        context.report.add(recipe_codes.UNKNOWN_MODEL(at, name=name, hint=choices))
+        return None
+    known = card.tokenizer is not None and node.card.tokenizer is not None
+    if known and card.tokenizer != node.card.tokenizer and not node.options.reencodes():
+        context.report.add(draft_tokenizer(node, card, card.tokenizer, node.card.tokenizer, at))
+    return card
+
+
+def draft_tokenizer(
+    node: Node, draft: ModelCard, has: str | None, wanted: str | None, at: Location | None = None
+) -> Diagnostic:
+    """That a draft model writes other tokens than its target."""
+    assert node.card is not None, "a bound stage has a card"
+    return codes.DRAFT_TOKENIZER(
+        at,
+        stage=node,
+        slot=node.slot,
+        draft=draft.name,
+        target=node.card.name,
+        have=f"{draft.name}: tokenizer {has}",
+        want=f"{node.card.name}: tokenizer {wanted}",
+    )
 
 
 def _check_capabilities(node: Node, spec: MethodSpec, context: Context) -> None:

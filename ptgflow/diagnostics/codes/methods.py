@@ -71,3 +71,19 @@ BROKEN_CONTRACT: Final = Rule(
     what="A method returned something that its declared contract does not allow.",
     why="The stages after it rely on the contract.",
 )
+DRAFT_TOKENIZER: Final = Rule(
+    code="PTG407",
+    slug="draft-tokenizer-mismatch",
+    message="{stage} has {draft!r} draft for {target!r}, and their tokenizers differ",
+    help="choose a draft model with the target's tokenizer, or write stages.{slot}.reencode=true",
+    what="A draft model proposes token ids, which mean other words to a model with another tokenizer.",
+    why="Encoding the draft's text anew makes it work, and costs time and tokens at the seams; so it is asked for.",
+)
+NO_DRAFT_MODEL: Final = Rule(
+    code="PTG408",
+    slug="no-draft-model",
+    message="{stage} has no draft model",
+    help="write stages.{slot}.draft=NAME, or another drafter: stage@stages.{slot}=draft_verify/ngram",
+    what="The drafter `model` proposes what a second, smaller model writes, and none was named.",
+    why="There is no good default: the draft model has to fit the target.",
+)

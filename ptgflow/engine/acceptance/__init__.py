@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ptgflow.engine.acceptance.bild import Bild as Bild
 from ptgflow.engine.acceptance.block import Block as Block
 from ptgflow.engine.acceptance.match import Match as Match
 from ptgflow.engine.acceptance.residual import residual_distribution as residual_distribution
@@ -17,6 +18,6 @@ from ptgflow.engine.acceptance.walking import Judged as Judged
 from ptgflow.engine.acceptance.walking import walk as walk
 
 RULES: Final[Mapping[str, type[AcceptanceRule]]] = {
-    rule.name: rule for rule in (Match, Speculative, Block, Typical, TopK)
+    rule.name: rule for rule in (Match, Speculative, Block, Typical, TopK, Bild)
 }
 """Every rule of verification by its name."""

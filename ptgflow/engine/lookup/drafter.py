@@ -34,15 +34,18 @@ class LookupDrafter(TreeDrafter):
 
     taps: tuple[int, ...] = ()
 
-    def __init__(self, open_row: Callable[[], Continuations], builder: TreeBuilder, *, size: int) -> None:
+    def __init__(
+        self, open_row: Callable[[], Continuations], builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> None:
         """Make a drafter.
 
         Args:
             open_row: makes what a new row looks into.
             builder: the shape of the trees.
             size: most nodes of a tree.
+            least: candidates of a smaller chance are not drafted.
         """
-        super().__init__(builder, size=size)
+        super().__init__(builder, size=size, least=least)
         self._open = open_row
         self._rows: dict[int, Continuations] = {}
 
