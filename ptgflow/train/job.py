@@ -135,7 +135,7 @@ def _trainer(
 
 
 def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[int, ...]]:
-    """What is trained, and at which taps the target is read: the head's own, and for the teacher the last."""
+    """What is trained, and at which taps the target is read: those of eagle, and then the last."""
     config, heads = model.config, spec.heads
     base = Base(
         name=model.name,
@@ -146,6 +146,8 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
         layers=model.layers,
     )
     size = min(heads.draft_vocab_size or model.vocab_size, model.vocab_size)
+    # All kinds share the stored states.
+    taps = eagle_taps(model.layers)
     if heads.kind != "eagle":
         made = HeadConfig(
             kind=heads.kind,
@@ -156,8 +158,7 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
             taps=(model.layers,),
             own_output=heads.own_output,
         )
-        return made, made.taps
-    taps = eagle_taps(model.layers)
+        return made, (*taps, model.layers)
     made = HeadConfig(
         kind="eagle",
         base=base,

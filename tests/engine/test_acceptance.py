@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ptgflow.engine.acceptance import RULES, AcceptanceRule, Judged, TopK, walk
+from ptgflow.engine.acceptance import RULES, AcceptanceRule, Bild, Judged, TopK, walk
 from ptgflow.engine.randomness import Purpose, Uniforms, uniform
 from ptgflow.engine.trees import EMPTY, TokenTree
 from ptgflow.stages.draft_verify.options import Acceptance
@@ -122,6 +122,7 @@ def test_each_rule_declares_its_guarantee():
         **dict.fromkeys(("speculative", "match", "block"), lossless),
         "typical": ("exact", "none"),
         "top_k": ("none", "none"),
+        "bild": ("none", "none"),
     }
 
 
@@ -130,7 +131,7 @@ def test_the_table_has_every_rule_under_its_name():
     assert all(rule.name == name and issubclass(rule, AcceptanceRule) for name, rule in RULES.items())
     assert [rule.name for rule in ALL if rule.chains_only] == ["block"]
     assert [rule.name for rule in ALL if rule.draws_ahead and rule.same_text_as_sampling] == ["match"]
-    assert [type(rule) for rule in ALL if rule.tolerant_when_greedy] == [TopK]
+    assert [type(rule) for rule in ALL if rule.tolerant_when_greedy] == [TopK, Bild]
 
 
 def test_a_first_attempt_has_the_number_of_its_position_and_others_have_their_own():

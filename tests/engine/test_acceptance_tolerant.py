@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ptgflow.engine.acceptance import Judged, TopK, Typical, walk
+from ptgflow.engine.acceptance import Bild, Judged, TopK, Typical, walk
 from ptgflow.engine.randomness import Purpose
 from ptgflow.engine.sampling import draw
 from ptgflow.engine.trees import EMPTY, TokenTree
@@ -97,6 +97,16 @@ def test_typical_keeps_what_is_likely_or_likely_for_the_entropy(shape, laws, thr
 def test_top_k_keeps_what_is_among_the_best_and_near_the_best(shape, laws, k, gap, chance):
     rule, tree = TopK(k=k, gap=gap), TokenTree(*shape)
     path, rows, end = check(rule, tree, laws, chance, lambda p, token: surely_near_the_top(p, token, k, gap))
+    assert rule.judge_greedily(lambda at: rows[at], tree) == Judged(path=path, token=int(rows[end].argmax()))
+
+
+@settings(max_examples=100, deadline=None)
+@given(shape=shapes(), laws=laws_of_nodes, rollback=st.sampled_from([0.0, 0.7, 1.5, 4.0]), chance=chances)
+def test_bild_keeps_what_costs_the_target_no_more_than_the_threshold(shape, laws, rollback, chance):
+    rule, tree = Bild(rollback=rollback), TokenTree(*shape)
+    path, rows, end = check(
+        rule, tree, laws, chance, lambda p, token: p[token] > 0 and -math.log(p[token]) <= rollback + 1e-12
+    )
     assert rule.judge_greedily(lambda at: rows[at], tree) == Judged(path=path, token=int(rows[end].argmax()))
 
 
