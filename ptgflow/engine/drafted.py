@@ -1,5 +1,6 @@
 """What the drafters of all rows propose: each row's own, and those that serve many rows, which are asked once."""
 
+import time
 from collections.abc import Sequence
 
 from ptgflow.engine.member import Member
@@ -25,14 +26,20 @@ def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int
     shared: dict[int, tuple[JointDrafter, list[int]]] = {}
     for at, (member, limit) in enumerate(zip(members, limits, strict=True)):
         request = member.row.request
+        member.gain.asked = False
         if limit < 1:
             continue
         if request.drafter is not None:
             parts[at].append(_own(member, limit))
-        for joint in request.joint if read[at] == len(member.row.context) - 1 else ():
+        caught_up = read[at] == len(member.row.context) - 1
+        for joint in request.joint if caught_up and member.gain.ask() else ():
             shared.setdefault(id(joint), (joint, []))[1].append(at)
     for joint, rows in shared.values():
+        started = time.perf_counter()
         proposals = _jointly(joint, [_ask(members[at], limits[at]) for at in rows])
+        seconds = (time.perf_counter() - started) / len(rows)
+        for at in rows:
+            members[at].gain.took(seconds)
         for at, proposal in zip(rows, proposals, strict=True):
             parts[at].append(proposal)
     return [_one(found, limit) for found, limit in zip(parts, limits, strict=True)]

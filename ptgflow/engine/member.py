@@ -4,6 +4,7 @@ from typing import final
 
 from ptgflow.diagnostics.codes.runtime import UNKNOWN_TOKEN
 from ptgflow.engine.costs.acceptance_record import AcceptanceRecord
+from ptgflow.engine.costs.drafting import Gain
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.prefixes import Shared
 from ptgflow.engine.request import DecodeRequest
@@ -34,6 +35,8 @@ class Member:
         """Its place in the slot cache; None: it has none yet."""
         self.shared: Shared | None = None
         """What it waits to copy from another row."""
+        self.gain = Gain()
+        """What it has of the drafters that it shares."""
         self.depth = 0
         """How many levels its next draft may have."""
         self.looked = False

@@ -20,6 +20,8 @@ class Proposing:
     def __init__(self, widths: WidthPolicy) -> None:
         self._widths = widths
         self._all_rows = AcceptanceRecord()
+        self._rows = 1
+        """Rows of the last pass."""
 
     def new_record(self) -> AcceptanceRecord:
         """What a row knows when it starts: what the rows before it have learnt."""
@@ -33,6 +35,7 @@ class Proposing:
             cache: tells how much of each row's text was read.
             reading: tokens of texts that the pass reads, of these rows and of others.
         """
+        self._rows = max(len(members), 1)
         contexts = [cache.length(member.slot) if member.slot is not None else 0 for member in members]
         limits = [self._limit(member, len(members), context) for member, context in zip(members, contexts, strict=True)]
         found = [
@@ -74,6 +77,11 @@ class Proposing:
         request = member.row.request
         if not request.drafts:
             return
+        if request.joint and member.gain.asked:
+            member.gain.learn(len(path), len(proposal.tree))
+            member.gain.settle(
+                pays=self._of(member).pays(member.gain, rows=self._rows, context=len(member.row.context))
+            )
         if len(proposal.tree):
             if isinstance(request.length, RowLength):
                 request.length.learn(proposal.tree, path)

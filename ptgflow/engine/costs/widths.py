@@ -10,6 +10,7 @@ from typing import Final, Protocol, final, runtime_checkable
 
 from ptgflow.contracts.cost_curve import CostCurve
 from ptgflow.engine.costs.acceptance_record import AcceptanceRecord
+from ptgflow.engine.costs.drafting import Gain
 from ptgflow.engine.trees import TokenTree
 
 MARGIN: Final = 0.03
@@ -56,6 +57,10 @@ class WidthPolicy(Protocol):
         """How many tokens a drafter is asked for at most, in a pass over so many rows; 0: it need not be asked."""
         ...
 
+    def pays(self, gain: Gain, *, rows: int, context: int) -> bool:
+        """Whether what a row has of drafters that take time is worth that time."""
+        ...
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,12 @@ class MeasuredWidth:
 
     def limit(self, record: AcceptanceRecord, *, rows: int, context: int) -> int:
         return limit(record, self.curve, rows, context)
+
+    def pays(self, gain: Gain, *, rows: int, context: int) -> bool:
+        seconds = self.curve.of_tokens(rows=rows, context=context)
+        # Of a pass over several rows each has its share.
+        drafted = seconds(rows + rows * round(gain.nodes)) / rows + gain.seconds
+        return (1 + gain.kept) / drafted > rows / seconds(rows)
 
 
 @final
@@ -85,6 +96,10 @@ class FixedWidth:
     def limit(self, record: AcceptanceRecord, *, rows: int, context: int) -> int:
         del record, rows, context
         return self.width
+
+    def pays(self, gain: Gain, *, rows: int, context: int) -> bool:
+        del gain, rows, context
+        return True
 
 
 def allot(offers: Sequence[Offer], curve: CostCurve, *, pending: int) -> list[tuple[int, ...]]:
