@@ -113,7 +113,9 @@ def _trainer(
 ) -> Trainer:
     lengths = [(len(text.prompt_ids), len(text.prompt_ids) + len(text.token_ids)) for text in texts]
     digest = hashlib.sha256(json.dumps([[one.prompt_ids, one.token_ids] for one in texts]).encode()).hexdigest()
-    settings = spec.model_dump_json(exclude={"output", "threads", "format"})
+    # Nothing whose order differs from one process to the next, as that of a set does.
+    left_out = {"output": True, "threads": True, "format": True, "model": {"capabilities", "description", "device"}}
+    settings = spec.model_dump_json(exclude=left_out)
     return Trainer(
         objective,
         [partial(store.read, text) for text in texts],
