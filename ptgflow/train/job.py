@@ -86,13 +86,7 @@ def train(
     torch.manual_seed(spec.seed)
     objective = objective_of(spec, config, teacher)
     trainer = _trainer(spec, objective, texts, store, model)
-    last: list[Progress] = []
-
-    def tell(progress: Progress) -> None:
-        last[:] = [progress]
-        watch.training(progress)
-
-    trainer.run(tell)
+    trainer.run(watch.training)
     return Trained(
         objective=objective,
         teacher=teacher,
@@ -102,7 +96,7 @@ def train(
         data=tuple(_digests(spec.data)),
         first_loss=trainer.totals.first_loss,
         loss=trainer.totals.last_loss,
-        hits=last[0].hits if last else (),
+        hits=trainer.totals.hits,
         seconds=trainer.totals.seconds,
         tokens=trainer.totals.tokens,
     )
@@ -114,8 +108,8 @@ def _trainer(
     lengths = [(len(text.prompt_ids), len(text.prompt_ids) + len(text.token_ids)) for text in texts]
     digest = hashlib.sha256(json.dumps([[one.prompt_ids, one.token_ids] for one in texts]).encode()).hexdigest()
     # Nothing whose order differs from one process to the next, as that of a set does.
-    left_out = {"output": True, "threads": True, "format": True, "model": {"capabilities", "description", "device"}}
-    settings = spec.model_dump_json(exclude=left_out)
+    of_the_model = {"capabilities", "description", "device"}
+    settings = spec.model_dump_json(exclude={"output": True, "threads": True, "format": True, "model": of_the_model})
     return Trainer(
         objective,
         [partial(store.read, text) for text in texts],

@@ -59,6 +59,8 @@ class _Totals:
     first_loss: float = math.nan
     last_loss: float = math.nan
     """A moving average over about ten steps."""
+    hits: tuple[float, ...] = ()
+    """The same of the share of tokens that each head, or step, foresees."""
 
 
 @final
@@ -136,7 +138,9 @@ class Trainer:
         totals.tokens += loss.tokens
         if math.isnan(totals.first_loss):
             totals.first_loss = totals.last_loss = float(value)
+            totals.hits = loss.hits
         totals.last_loss += (float(value) - totals.last_loss) / 10
+        totals.hits = tuple(old + (new - old) / 10 for old, new in zip(totals.hits, loss.hits, strict=True))
         return Loss(value=value, hits=loss.hits, tokens=loss.tokens)
 
     def _rate(self) -> float:
@@ -170,7 +174,7 @@ class Trainer:
         state: dict[str, Any] = {
             "key": self._key,
             "step": self._step,
-            "totals": [totals.tokens, totals.seconds, totals.first_loss, totals.last_loss],
+            "totals": [totals.tokens, totals.seconds, totals.first_loss, totals.last_loss, list(totals.hits)],
             "network": self._objective.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
@@ -197,7 +201,8 @@ class Trainer:
             help = "remove it, or write output= another folder"
             raise RunError([FILE_PROBLEM(action="continue", file=file, reason=reason, help=help)])
         self._step = state["step"]
-        self.totals = _Totals(*state["totals"])
+        tokens, seconds, first, last, hits = state["totals"]
+        self.totals = _Totals(tokens, seconds, first, last, tuple(hits))
         self._objective.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
 
