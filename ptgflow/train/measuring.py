@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.growth import TREES
-from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import Heads
-from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import DecodeRequest, JointDrafter
+from ptgflow.engine.request import DecodeRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ def acceptance(
     heads: Heads, model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tree: str, nodes: int
 ) -> Acceptance:
     """Answer prompts with drafts of a fixed size, and count tokens and rounds."""
-    joint = drafter_of(heads, model, tree, nodes)
+    joint = drafter_of(heads, model, TREES[tree](), size=nodes)
     loop = DecodeLoop(model, max_rows=8)
     for prompt in prompts:
         ids = model.codec.prompt((), text=prompt).token_ids
@@ -46,9 +45,3 @@ def acceptance(
     return Acceptance(
         tree=tree, nodes=nodes, prompts=len(prompts), tokens=tokens, tokens_per_round=tokens / max(rounds, 1)
     )
-
-
-def drafter_of(heads: Heads, model: LoadedModel, tree: str, nodes: int) -> JointDrafter:
-    """A drafter with heads of any kind."""
-    make = EagleDrafter if heads.config.kind == "eagle" else MedusaDrafter
-    return make(heads, model, TREES[tree](), size=nodes)

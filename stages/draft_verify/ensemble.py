@@ -7,7 +7,6 @@ from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.lookup import NgramDrafter
 from ptgflow.stages.draft_verify.sources import suffix_drafter
 from ptgflow.stages.draft_verify.spec import EnsembleOptions, NgramOptions, SuffixOptions
-from ptgflow.stages.draft_verify.trees import builder_of
 from ptgflow.stages.draft_verify.verifying import Verifying
 
 
@@ -27,11 +26,9 @@ class Ensemble(Verifying[EnsembleOptions]):
         del context
         if "suffix" not in self.options.drafters:
             return ()
-        options = SuffixOptions(k=self.options.k, tree=self.options.tree)
+        options = SuffixOptions()
         made = suffix_drafter(
-            builder_of(options),
-            size=options.k,
-            least=self.options.least,
+            self.options,
             shortest=options.min_match,
             longest=options.max_match,
             earlier_tokens=options.earlier_tokens,

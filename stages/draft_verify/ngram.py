@@ -7,7 +7,6 @@ from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.lookup import NgramDrafter
 from ptgflow.stages.draft_verify.sources import suffix_drafter
 from ptgflow.stages.draft_verify.spec import NgramOptions
-from ptgflow.stages.draft_verify.trees import builder_of
 from ptgflow.stages.draft_verify.verifying import Verifying
 
 
@@ -30,9 +29,7 @@ class Ngram(Verifying[NgramOptions]):
         if options.tree == "chain" and options.length != "confidence":
             return ()
         made = suffix_drafter(
-            builder_of(options),
-            size=options.k,
-            least=options.least,
+            options,
             shortest=options.min_ngram,
             longest=options.max_ngram,
             earlier_tokens=0,

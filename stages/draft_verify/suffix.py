@@ -6,7 +6,6 @@ from ptgflow.engine.request import JointDrafter
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.draft_verify.sources import suffix_drafter
 from ptgflow.stages.draft_verify.spec import SuffixOptions
-from ptgflow.stages.draft_verify.trees import builder_of
 from ptgflow.stages.draft_verify.verifying import Verifying
 
 
@@ -20,9 +19,7 @@ class Suffix(Verifying[SuffixOptions]):
         del context
         options = self.options
         made = suffix_drafter(
-            builder_of(options),
-            size=options.k,
-            least=options.least,
+            options,
             shortest=options.min_match,
             longest=options.max_match,
             earlier_tokens=options.earlier_tokens,

@@ -8,9 +8,8 @@ from ptgflow.diagnostics.codes.runtime import NO_HEADS, TOO_FEW_HEADS
 from ptgflow.engine.acceptance import Unverified
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.growth.chain import Chain
-from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import Heads, load_heads
-from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
 from ptgflow.errors import RunError
@@ -72,13 +71,7 @@ class _Heads(AbstractDrafting[Prompt, Draft]):
         self, model: LoadedModel, slot: str, builder: TreeBuilder, *, size: int, least: float = 0.0
     ) -> JointDrafter:
         """A drafter with these heads, for this stage or for a verifier behind it."""
-        heads = self._load(model, slot)
-        made: JointDrafter
-        if self.kind == "eagle":
-            made = EagleDrafter(heads, model, builder, size=size, least=least)
-        else:
-            made = MedusaDrafter(heads, model, builder, size=size, least=least)
-        return made
+        return drafter_of(self._load(model, slot), model, builder, size=size, least=least)
 
     def _load(self, model: LoadedModel, slot: str) -> Heads:
         given = self._options.weights

@@ -7,17 +7,12 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from ptgflow.contracts.guarantee import Level
-from ptgflow.engine.acceptance.rule import AcceptanceRule, TargetLaw
-from ptgflow.engine.acceptance.tolerance import longest_path
-from ptgflow.engine.acceptance.walking import Judged
-from ptgflow.engine.randomness import Purpose, Uniforms
-from ptgflow.engine.sampling import draw
-from ptgflow.engine.trees import TokenTree
+from ptgflow.engine.acceptance.tolerance import Tolerant
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopK(AcceptanceRule):
+class TopK(Tolerant):
     """Keep x among the k likeliest tokens whose log-probability is at most `gap` below the best. Lossy throughout.
 
     Xia et al., "SpecDec", arXiv 2203.16487, section 3.2, where k is called beta and the gap tau. The longest path that
@@ -38,24 +33,7 @@ class TopK(AcceptanceRule):
         assert self.k >= 1, "at least the likeliest token is kept"
         assert self.gap >= 0.0, "a proposal is not likelier than the likeliest token"
 
-    def judge(
-        self,
-        target: TargetLaw,
-        tree: TokenTree,
-        laws: Float64[Tensor, "nodes vocab"] | None,
-        start: int,
-        uniforms: Uniforms,
-    ) -> Judged:
-        del laws  # What is likely under the target is kept, however it came.
-        path = longest_path(tree, target, self._tolerated)
-        token = draw(target(path[-1] + 1 if path else 0), uniforms(start + len(path), Purpose.DRAW))
-        return Judged(path=path, token=token)
-
-    def judge_greedily(self, target: TargetLaw, tree: TokenTree) -> Judged:
-        path = longest_path(tree, target, self._tolerated)
-        return Judged(path=path, token=int(target(path[-1] + 1 if path else 0).argmax()))
-
-    def _tolerated(self, law: Float64[Tensor, " vocab"]) -> Bool[Tensor, " vocab"]:
+    def tolerated(self, law: Float64[Tensor, " vocab"]) -> Bool[Tensor, " vocab"]:
         likeliest = law.topk(min(self.k, law.shape[0])).values
         near = law.log() >= likeliest[0].log() - self.gap
         return (law >= likeliest[-1]) & near & (law > 0.0)

@@ -9,17 +9,12 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from ptgflow.contracts.guarantee import Level
-from ptgflow.engine.acceptance.rule import AcceptanceRule, TargetLaw
-from ptgflow.engine.acceptance.tolerance import longest_path
-from ptgflow.engine.acceptance.walking import Judged
-from ptgflow.engine.randomness import Purpose, Uniforms
-from ptgflow.engine.sampling import draw
-from ptgflow.engine.trees import TokenTree
+from ptgflow.engine.acceptance.tolerance import Tolerant
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Typical(AcceptanceRule):
+class Typical(Tolerant):
     """Keep x where p(x) > min(threshold, alpha exp(-H(p))), with H the entropy in nats. Lossy at temperature > 0.
 
     Cai et al., "Medusa", arXiv 2401.10774, section 2.3.1; the defaults are those of its published code. The longest
@@ -42,19 +37,6 @@ class Typical(AcceptanceRule):
         assert 0.0 < self.threshold <= 1.0, "a threshold is a probability above 0"
         assert 0.0 < self.alpha <= 1.0, "alpha is above 0 and at most 1"
 
-    def judge(
-        self,
-        target: TargetLaw,
-        tree: TokenTree,
-        laws: Float64[Tensor, "nodes vocab"] | None,
-        start: int,
-        uniforms: Uniforms,
-    ) -> Judged:
-        del laws  # What is likely under the target is kept, however it came.
-        path = longest_path(tree, target, self._tolerated)
-        token = draw(target(path[-1] + 1 if path else 0), uniforms(start + len(path), Purpose.DRAW))
-        return Judged(path=path, token=token)
-
-    def _tolerated(self, law: Float64[Tensor, " vocab"]) -> Bool[Tensor, " vocab"]:
+    def tolerated(self, law: Float64[Tensor, " vocab"]) -> Bool[Tensor, " vocab"]:
         entropy = float(torch.special.entr(law).sum())
         return law > min(self.threshold, self.alpha * math.exp(-entropy))

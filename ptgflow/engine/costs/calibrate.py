@@ -78,7 +78,9 @@ class PassTimer:
     def __call__(self, rows: int, width: int, context: int) -> float:
         """Seconds of one pass over `rows` rows with `width` new tokens each behind `context` slots."""
         key = 0 if self._model.shapes == "ragged" else rows << 32 | context
-        prepared = self._prepared.setdefault(key, _Prepared(self._model))
+        if key not in self._prepared:
+            self._prepared[key] = _Prepared(self._model)
+        prepared = self._prepared[key]
         tokens = [prepared.token(at) for at in range(width)]
         tree = TokenTree.chain(tokens[1:])
         inputs = [RowInput(row=row, tokens=(tokens[0],), tree=tree) for row in prepared.with_context(rows, context)]

@@ -80,7 +80,7 @@ class ModelDrafter(TreeDrafter):
             cache.rollback(row.slot, common)
             del row.read[common:]
             while len(ask.context) - len(row.read) > _CHUNK:
-                self._take(row, ask.context[len(row.read) :][:_CHUNK], wanted=False)
+                self._take(row, ask.context[len(row.read) :][:_CHUNK])
         inputs = [
             RowInput(row=self._rows[ask.row].slot, tokens=tuple(ask.context[len(self._rows[ask.row].read) :]))
             for ask in asks
@@ -93,8 +93,8 @@ class ModelDrafter(TreeDrafter):
             row.found = [found]
         return [True for _ in asks]
 
-    def _take(self, row: _Row, tokens: Sequence[int], *, wanted: bool) -> None:
-        self._run([RowInput(row=row.slot, tokens=tuple(tokens), wanted=wanted)])
+    def _take(self, row: _Row, tokens: Sequence[int]) -> None:
+        self._run([RowInput(row=row.slot, tokens=tuple(tokens), wanted=False)])
         self._run.cache.commit({row.slot: range(len(tokens))})
         row.read += tokens
 

@@ -15,14 +15,7 @@ class Eagle2:
     width: int = 10
 
     def grow(self, limit: int) -> Growing:
-        sprout, level = Sprout(), [-1]
-        for _ in range(min(self.depth, limit)):
-            found = yield Wanted(sprout.tree, tuple(level))
-            new = sprout.add_all(level, found, self.width)
-            level = sorted(sorted(new, key=lambda node: (-sprout.survival[node], node))[: self.width])
-            if not level:
-                break
-        return sprout.grown(sprout.best(limit))
+        return (yield from _levels(limit, self.depth, self.width))
 
 
 @final
@@ -36,14 +29,19 @@ class DynamicDepth:
     """Least sum of the likelihoods of the nodes of a level for another one below it."""
 
     def grow(self, limit: int) -> Growing:
-        sprout, level = Sprout(), [-1]
-        for _ in range(min(self.depth, limit)):
-            found = yield Wanted(sprout.tree, tuple(level))
-            new = sprout.add_all(level, found, self.width)
-            level = sorted(sorted(new, key=lambda node: (-sprout.survival[node], node))[: self.width])
-            if sum(sprout.survival[node] for node in level) < self.threshold or not level:
-                break
-        return sprout.grown(sprout.best(limit))
+        return (yield from _levels(limit, self.depth, self.width, self.threshold))
+
+
+def _levels(limit: int, depth: int, width: int, threshold: float = 0.0) -> Growing:
+    """Expand the `width` likeliest nodes of each level while these are likely enough together; keep the likeliest."""
+    sprout, level = Sprout(), [-1]
+    for _ in range(min(depth, limit)):
+        found = yield Wanted(sprout.tree, tuple(level))
+        new = sprout.add_all(level, found, width)
+        level = sorted(sorted(new, key=lambda node: (-sprout.survival[node], node))[:width])
+        if sum(sprout.survival[node] for node in level) < threshold or not level:
+            break
+    return sprout.grown(sprout.best(limit))
 
 
 @final

@@ -42,13 +42,3 @@ class MedusaNet(nn.ModuleList):
             for _ in range(config.heads)
         )
         self.config = config
-
-    def hidden(self, states: Float[Tensor, "*tokens hidden"]) -> list[Float[Tensor, "*tokens hidden"]]:
-        """For each head what its output matrix, or the target's, is to multiply."""
-        return [self.blocks(number)(states) for number in range(len(self))]
-
-    def blocks(self, head: int) -> nn.Sequential:
-        """The blocks of a head, without its output matrix."""
-        found = self[head]
-        assert isinstance(found, nn.Sequential), "made above"
-        return nn.Sequential(*list(found)[: self.config.layers])
