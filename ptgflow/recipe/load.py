@@ -190,7 +190,7 @@ def _report_field(
     shown = None if kind == "missing" else value
     reason = "it must be given" if kind == "missing" else reason_of(message)
     default = owner.model_fields[path[-1]].default if owner and path[-1] in owner.model_fields else None
-    given = default is not None and default is not PydanticUndefined
+    given = default is not None and default is not PydanticUndefined and default != value
     text = f"write  {name}={default}  , its default" if given else f"write  {name}=VALUE"
     report.add(codes.INVALID_VALUE(at, name=name, value=shown, reason=reason, hint=text))
 

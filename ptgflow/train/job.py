@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import resolved
 from ptgflow.train.answers import Answer, answers_of
 from ptgflow.train.features import FeatureStore
+from ptgflow.train.invented import invented_prompts
 from ptgflow.train.objectives.eagle import EagleObjective
 from ptgflow.train.objectives.medusa import MedusaObjective
 from ptgflow.train.objectives.objective import Objective, Teacher
@@ -69,8 +71,7 @@ def train(
     Raises:
         RunError: data that cannot be read, a folder that cannot be written, or a checkpoint of another run.
     """
-    prompts = read_prompts([Path(one) for one in spec.data], seed=spec.seed)
-    prompts = prompts[: spec.prompts]
+    prompts = _prompts(spec, model, watch)[: spec.prompts]
     held_out, prompts = prompts[: spec.held_out], prompts[spec.held_out :]
     texts = answers(
         model,
@@ -100,6 +101,17 @@ def train(
         seconds=trainer.totals.seconds,
         tokens=trainer.totals.tokens,
     )
+
+
+def _prompts(spec: TrainSpec, model: LoadedModel, watch: Watcher) -> list[str]:
+    """Those of the data and those that the model makes up, in an order that the seed decides."""
+    found = read_prompts([Path(one) for one in spec.data], seed=spec.seed) if spec.data else []
+    if spec.invent:
+        found += invented_prompts(
+            model, spec.invent, seed=spec.seed, tell=lambda done, of, _: watch.stage("prompts made up", done, of)
+        )
+        random.Random(spec.seed).shuffle(found)
+    return list(dict.fromkeys(found))
 
 
 def _trainer(

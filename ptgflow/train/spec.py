@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
@@ -31,7 +31,10 @@ class TrainSpec(BaseModel):
     model: ModelCard
     heads: HeadOptions
     accelerate: Accelerate = Accelerate()
-    data: tuple[str, ...] = Field(min_length=1, description="files and folders with prompts")
+    data: tuple[str, ...] = Field(default=(), description="files and folders with prompts")
+    invent: int = Field(
+        default=0, ge=0, validate_default=True, description="prompts that the model makes up, beside those of the data"
+    )
     output: str = Field(description="a folder for the trained heads")
     prompts: int | None = Field(default=None, ge=2, description="most prompts; null: all")
     held_out: int = Field(default=32, ge=1, description="prompts that are not trained on, but measured with")
@@ -52,3 +55,10 @@ class TrainSpec(BaseModel):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("invent")
+    @classmethod
+    def _some_prompts(cls, value: int, info: ValidationInfo) -> int:
+        if not value and not info.data.get("data", ()):
+            raise ValueError("there are no prompts: name files in data=[...], or let the model make up N with invent=N")
+        return value

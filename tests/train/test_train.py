@@ -11,6 +11,7 @@ from ptgflow.diagnostics import Report
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
+from ptgflow.train.invented import invented_prompts
 from ptgflow.train.job import draft_vocabulary, head_config, objective_of, teacher_of, train
 from ptgflow.train.load import load_train
 from ptgflow.train.trainer import Trainer
@@ -141,7 +142,7 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_with(data, tmp_path, monkeyp
     ("options", "words"),
     [
         (["data=missing.jsonl"], "PTG610"),
-        (["data=[]"], "data"),
+        (["data=[]"], "invent=N"),
         (["heads=hydro"], "hydro"),
         (["epochs=0"], "epochs"),
         (["epoch=3"], "epochs"),
@@ -157,6 +158,37 @@ def test_mistakes_are_told(options, words, data, tmp_path, capsys):
     ]
     assert main(["train", *base, *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_model_makes_up_prompts_that_a_longer_or_a_killed_run_begins_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("PTGFLOW_CACHE", str(tmp_path))
+    told = []
+
+    def made(count, seed=3):
+        return invented_prompts(MODEL, count, seed=seed, tell=lambda *numbers: told.append(numbers))
+
+    # The tiny model ends few turns, so most tries are spent.
+    few = made(5)
+    assert few, "some turns end"
+    assert len(few) == len(set(few)) <= 5
+    assert all(few)
+    before = len(told)
+    assert made(5) == few
+    assert len(told) == before, "what is on disk is not written again"
+    more = made(8)
+    assert more[: len(few)] == few
+    (file,) = (tmp_path / "prompts").iterdir()
+    with file.open("a") as half:
+        half.write('"a turn of a lot that was never finished"\n')
+    assert made(8) == more
+    assert made(5, seed=4) != few
+
+
+def test_a_run_on_prompts_of_the_model_alone(tmp_path):
+    spec = spec_of("medusa", "[]", tmp_path / "out", "invent=6", "held_out=1", "epochs=1")
+    trained = train(spec, MODEL, Silent())
+    assert trained.examples >= 1
+    assert len(trained.held_out) == 1
 
 
 def test_all_forms_of_data_are_read(tmp_path):

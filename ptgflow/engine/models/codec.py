@@ -91,6 +91,18 @@ class Codec:
         asked = text or next((turn.content for turn in reversed(messages) if turn.role == "user"), "")
         return Prompt(token_ids=ids, tokenizer=self.fingerprint, messages=messages, text=asked, prefix=prefix)
 
+    def user_turn(self) -> tuple[int, ...]:
+        """The ids up to where a user's first turn begins: what a model that goes on there takes the user to ask.
+
+        Raises:
+            RunError: NO_CHAT_TEMPLATE.
+        """
+        if not self.has_chat_template:
+            raise RunError([NO_CHAT_TEMPLATE(model=self._model)])
+        marker = chr(_PRIVATE_USE.start)
+        before = self._render([{"role": "user", "content": marker}], add_generation_prompt=True).partition(marker)[0]
+        return self._readable(self.tokenizer.encode(before, add_special_tokens=False))
+
     def _raw_prompt(self, text: str, prefix: str) -> Prompt:
         whole = text + prefix
         if not whole.strip():
