@@ -221,7 +221,7 @@ class DecodeLoop:
                 kept[given.row] = range(read)
                 continue
             block = blocks[at]
-            self._proposing.learn(member, proposal, block.path)
+            self._proposing.learn(member, proposal, block)
             text = member.row.settle(self._passes, proposal, block)
             if text and member.row.request.visible:
                 settled[row_id] = text

@@ -11,6 +11,7 @@ from ptgflow.engine.member import Member
 from ptgflow.engine.request import Proposal
 from ptgflow.engine.row import NOTHING
 from ptgflow.engine.slots import SlotCache
+from ptgflow.engine.verify import Block
 
 
 @final
@@ -72,11 +73,13 @@ class Proposing:
     def _of(self, member: Member) -> WidthPolicy:
         return self._widths if member.row.request.length == "expected_throughput" else ALL
 
-    def learn(self, member: Member, proposal: Proposal, path: Sequence[int]) -> None:
+    def learn(self, member: Member, proposal: Proposal, block: Block) -> None:
         """Take in which nodes of a proposal were kept."""
-        request = member.row.request
+        request, path = member.row.request, block.path
         if not request.drafts:
             return
+        for listener in request.listening:
+            listener.answered(member.number, proposal.tree, block.own)
         if request.joint and member.gain.asked:
             member.gain.learn(len(path), len(proposal.tree))
             member.gain.settle(
@@ -120,11 +123,12 @@ def _offer(proposal: Proposal, member: Member, context: int) -> Offer:
         for node, parent in enumerate(proposal.tree.parents):
             above = survival[parent] if parent >= 0 else 1.0
             survival[node] = least[parent] = min(survival[node], least.get(parent, 1.0), above)
-    return Offer(tree=proposal.tree, survival=survival, context=context)
+    return Offer(tree=proposal.tree, survival=survival, context=context, held=proposal.held)
 
 
 def _restricted(proposal: Proposal, nodes: Sequence[int]) -> Proposal:
-    """A proposal with some of its nodes."""
+    """A proposal with some of its nodes, and those that are held."""
+    nodes = sorted({*nodes, *proposal.held}) if proposal.held else nodes
     if len(nodes) == len(proposal.tree):
         return proposal
     if not nodes:
@@ -133,4 +137,5 @@ def _restricted(proposal: Proposal, nodes: Sequence[int]) -> Proposal:
         tree=proposal.tree.restricted(nodes),
         laws=None if proposal.laws is None else proposal.laws[list(nodes)],
         grades=tuple(proposal.grades[node] for node in nodes) if proposal.grades else (),
+        held=frozenset(at for at, node in enumerate(nodes) if node in proposal.held),
     )

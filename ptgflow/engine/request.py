@@ -27,9 +27,13 @@ class Proposal:
     class is worth, and verifies only what is worth its time. Empty: all nodes are of one class. Where nodes were drawn,
     a node's class must follow from its distribution and not from the token that came out, or the choice would change
     the law of the text."""
+    held: frozenset[int] = frozenset()
+    """Nodes that are verified however unlikely they are, because the drafter needs what the target says after them.
+    What they cost is the drafter's: it is asked no more where that does not pay."""
 
     def __post_init__(self) -> None:
         assert len(self.grades) in (0, len(self.tree)), "every node has a grade, or none has"
+        assert all(self.tree.parents[node] in (-1, *self.held) for node in self.held), "a held node's parent is held"
 
 
 Length = Literal["fixed", "expected_throughput"]
@@ -92,6 +96,19 @@ class JointDrafter(Protocol):
         ...
 
 
+@runtime_checkable
+class Listening(Protocol):
+    """What a joint drafter also is that goes on from what the target says after nodes which are not kept."""
+
+    def answered(self, row: int, tree: TokenTree, own: Sequence[int]) -> None:
+        """Take in the target's token after the text, and then after each node of what was verified for a row.
+
+        The tree may have nodes of other drafters, too. The tokens are the likeliest ones, or at temperature > 0, where
+        the row's rule draws at every node (`AcceptanceRule.draws_ahead`), these draws.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeRequest:
     """One row for a decoding loop."""
@@ -116,6 +133,11 @@ class DecodeRequest:
     def drafts(self) -> bool:
         """Whether anything can be proposed."""
         return self.drafter is not None or bool(self.joint)
+
+    @property
+    def listening(self) -> tuple[Listening, ...]:
+        """Drafters that want to know what the target says after every node."""
+        return tuple(joint for joint in self.joint if isinstance(joint, Listening))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

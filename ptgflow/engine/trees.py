@@ -58,6 +58,17 @@ class TokenTree:
         place: Final = {node: at for at, node in enumerate(nodes)} | {-1: -1}
         return TokenTree(tuple(self.tokens[node] for node in nodes), tuple(place[self.parents[node]] for node in nodes))
 
+    def within(self, whole: "TokenTree") -> dict[int, int]:
+        """Where its nodes are in another tree: those that are there with all nodes above them. -1 is at -1."""
+        pairs = zip(whole.parents, whole.tokens, strict=True)
+        found: Final = {pair: node for node, pair in enumerate(pairs)}
+        places = {-1: -1}
+        for node, (parent, token) in enumerate(zip(self.parents, self.tokens, strict=True)):
+            place = found.get((places[parent], token)) if parent in places else None
+            if place is not None:
+                places[node] = place
+        return places
+
     def _upwards(self, node: int) -> Iterator[int]:
         while node >= 0:
             yield node

@@ -27,6 +27,8 @@ class Block:
     """The likeliest tokens at each place, where the row asks for them."""
     agreed: int
     """How many of the nodes that were kept are the target's likeliest token at their place, or its own draw."""
+    own: tuple[int, ...] = ()
+    """The target's token after the text and then after each node, where a drafter listens; see `Listening`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question
         for question, found in zip(questions, judged, strict=True)
     ]
     scores = iter(prediction.scores([row for rows in places for row in rows], [one for row in tokens for one in row]))
+    own = _own(prediction, questions)
     return [
         Block(
             path=found.path,
@@ -70,9 +73,20 @@ def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question
             agreed=sum(
                 prediction.own(at) == token for at, token in zip(rows, written[: len(found.path)], strict=False)
             ),
+            own=said,
         )
-        for question, found, written, rows in zip(questions, judged, tokens, places, strict=True)
+        for question, found, written, rows, said in zip(questions, judged, tokens, places, own, strict=True)
     ]
+
+
+def _own(prediction: Prediction, questions: Sequence[Question]) -> list[tuple[int, ...]]:
+    """For each question the target's token at every line, if a drafter listens; else nothing."""
+    lines = [
+        range(at, at + len(question.proposal.tree) + 1) if question.request.listening else range(0)
+        for at, question in zip(prediction.offsets, questions, strict=True)
+    ]
+    said = iter(prediction.said([line for rows in lines for line in rows]))
+    return [tuple(next(said) for _ in rows) for rows in lines]
 
 
 def _place(question: Question) -> Place:

@@ -31,6 +31,8 @@ class Offer:
     """Probability of each node that it is kept with all nodes above it; no node's is above its parent's."""
     context: int
     """Slots of keys and values of the row."""
+    held: frozenset[int] = frozenset()
+    """Nodes that are verified in any case; each with its parent."""
 
     def __post_init__(self) -> None:
         assert len(self.survival) == len(self.tree), "every node has a survival"
@@ -45,7 +47,7 @@ class WidthPolicy(Protocol):
     """How wide drafts are. One instance serves a loop."""
 
     def choose(self, offers: Sequence[Offer], *, pending: int | None = None) -> list[tuple[int, ...]]:
-        """For each row of a pass the nodes to verify, ascending, each with its parent.
+        """For each row of a pass the nodes to verify, ascending, each with its parent; those that are held among them.
 
         Args:
             offers: one for each row of the pass, also for those that propose nothing.
@@ -85,13 +87,13 @@ class MeasuredWidth:
 @final
 @dataclass(frozen=True, slots=True)
 class FixedWidth:
-    """The `width` most likely nodes of every row, whatever they cost."""
+    """The `width` most likely nodes of every row, whatever they cost, and those that are held."""
 
     width: int
 
     def choose(self, offers: Sequence[Offer], *, pending: int | None = None) -> list[tuple[int, ...]]:
         del pending
-        return [_by_row(_likeliest([offer])[: self.width], 1)[0] for offer in offers]
+        return [tuple(sorted({*_by_row(_likeliest([offer])[: self.width], 1)[0], *offer.held})) for offer in offers]
 
     def limit(self, record: AcceptanceRecord, *, rows: int, context: int) -> int:
         del record, rows, context
@@ -106,7 +108,8 @@ def allot(offers: Sequence[Offer], curve: CostCurve, *, pending: int) -> list[tu
     """For each row of a pass the nodes to verify, ascending, each with its parent.
 
     They maximise (rows + sum of survival) / seconds, if that is more than `MARGIN` above its value without any node.
-    No node is likelier than its parent, so the best set of n nodes is that of the n likeliest.
+    No node is likelier than its parent, so the best set of n nodes is that of the n likeliest. Nodes that are held are
+    there without being chosen: they cost, they count, and the others are compared with the pass that has them.
 
     Args:
         offers: one for each row of the pass, also for those that propose nothing.
@@ -118,7 +121,11 @@ def allot(offers: Sequence[Offer], curve: CostCurve, *, pending: int) -> list[tu
     rows = len(offers)
     seconds = curve.of_tokens(rows=rows, context=max(offer.context for offer in offers))
     nodes = _likeliest(offers)
-    expected = float(rows)
+    held = [one for one in nodes if one[1] in offers[one[2]].held]
+    if held:
+        nodes = [one for one in nodes if one[1] not in offers[one[2]].held]
+    pending += len(held)
+    expected = float(rows) - sum(unlikely for unlikely, _, _ in held)
     best = (1 + MARGIN) * expected / seconds(pending)
     count = 0
     for number, (unlikely, _, _) in enumerate(nodes, start=1):
@@ -126,7 +133,7 @@ def allot(offers: Sequence[Offer], curve: CostCurve, *, pending: int) -> list[tu
         rate = expected / seconds(pending + number)
         if rate > best:
             best, count = rate, number
-    return _by_row(nodes[:count], rows)
+    return _by_row([*held, *nodes[:count]], rows)
 
 
 def limit(record: AcceptanceRecord, curve: CostCurve, rows: int, context: int) -> int:

@@ -12,7 +12,7 @@ from ptgflow.engine.growth.together import grow_together
 from ptgflow.engine.request import Ask, Proposal
 from ptgflow.engine.trees import EMPTY, TokenTree
 
-_GRADES = 12
+GRADES = 12
 """Classes of nodes by how sure the drafter is of them: enough to tell what pays, few enough to be learnt soon."""
 
 
@@ -66,7 +66,7 @@ class TreeDrafter(ABC):
 
 
 def _proposal(grown: Grown) -> Proposal:
-    return Proposal(tree=grown.tree, grades=tuple(min(int(chance * _GRADES), _GRADES - 1) for chance in grown.chances))
+    return Proposal(tree=grown.tree, grades=tuple(min(int(chance * GRADES), GRADES - 1) for chance in grown.chances))
 
 
 def candidates_of(

@@ -59,6 +59,13 @@ class Prediction:
         """The target's token: at temperature 0 the likeliest, above its own draw where one was made, else the mode."""
         return self.tokens[row] if self.tokens[row] >= 0 else int(self.law(row).argmax())
 
+    def said(self, rows: Sequence[int]) -> list[int]:
+        """The target's token in each row: what `tokens` has, and where that is nothing, the likeliest one."""
+        missing = [row for row in rows if self.tokens[row] < 0]
+        found = likeliest(adjusted(self._logits, self._lines, missing)).tolist() if missing else []
+        known = dict(zip(missing, found, strict=True))
+        return [known.get(row, self.tokens[row]) for row in rows]
+
     def law(self, row: int) -> Float64[Tensor, " vocab"]:
         """The distribution that is sampled at temperature > 0; at temperature 0, the plain softmax of the logits.
 

@@ -1,0 +1,1 @@
+"""Drafts by parallel fixed-point iteration: what the target says of a guess is the next guess."""
