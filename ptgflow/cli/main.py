@@ -46,7 +46,7 @@ COMMANDS: dict[str, Command] = {
         "ptgflow.cli.calibrate",
     ),
     "train": Command(
-        "train prediction heads for a model",
+        "train prediction heads for a model, or build a datastore (train retrieval)",
         "ptgflow train heads=medusa model=smollm2-135m data=prompts.jsonl output=heads",
         "ptgflow.cli.train",
     ),

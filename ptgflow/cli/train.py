@@ -1,7 +1,8 @@
-"""`ptgflow train`: heads for a model, from prompts that it answers itself."""
+"""`ptgflow train`: heads for a model, from prompts that it answers itself; or what `train retrieval` builds."""
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,14 @@ _EVERY_S = 15.0
 
 
 def main(arguments: Arguments) -> int:
-    """0 when the heads were trained, else 2."""
+    """0 when the heads were trained or the datastore was built, else 2."""
     if arguments.multirun:
         raise UsageError("train runs once\n   help: leave -m out, and call it once for each kind of heads")
+    what, *overrides = arguments.overrides or ("",)
+    if what == "retrieval":
+        from ptgflow.cli.train_retrieval import main as train_retrieval
+
+        return train_retrieval(replace(arguments, overrides=tuple(overrides)))
     report = Report()
     spec, config = load_train(arguments.overrides, config_dir=arguments.config_dir, report=report)
     show(one for one in report if one.severity is Severity.ERROR)

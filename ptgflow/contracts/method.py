@@ -51,6 +51,10 @@ class StageOptions(BaseModel):
         """Options that cannot go together."""
         return ()
 
+    def conflicts_alone(self) -> tuple[Conflict, ...]:
+        """Options for what a fused stage drafts inside this one's loop, where no stage was fused."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:

@@ -13,8 +13,9 @@ _GRADES: Final = 64
 def merged(proposals: Sequence[Proposal], *, limit: int) -> Proposal:
     """One tree with the nodes of all; a token that several have at one place is one node.
 
-    What is held stays held. A node's grade tells which drafter proposed it, or that several did, and what that drafter thought of it. Where all
-    are too many, those that are held come first, and the others in turn, each drafter's in its own order.
+    What is held stays held. A node's grade tells which drafter proposed it, or that several did, and what that drafter
+    thought of it. Where all are too many, those that are held come first, and the others in turn, each drafter's in its
+    own order.
     """
     assert all(one.laws is None for one in proposals), "nodes that were drawn cannot be joined with others"
     tokens: list[int] = []

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from omegaconf import DictConfig
+from pydantic import BaseModel
 
 from ptgflow.diagnostics import Report
 from ptgflow.recipe.compose import as_dict, compose_config
@@ -11,20 +13,37 @@ from ptgflow.recipe.load import locator, validated, with_custom_card
 from ptgflow.recipe.overrides import parse
 from ptgflow.train.spec import TrainSpec
 
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
 
 def load_train(
     typed: Sequence[str], *, config_dir: Path | None, report: Report
 ) -> tuple[TrainSpec | None, DictConfig | None]:
     """Compose `train.yaml` with overrides, and validate it. None where the report holds what prevents it."""
+    return load_spec(TrainSpec, "train", typed, config_dir=config_dir, report=report)
+
+
+def load_spec(
+    kind: type[SpecT], name: str, typed: Sequence[str], *, config_dir: Path | None, report: Report
+) -> tuple[SpecT | None, DictConfig | None]:
+    """Compose a configuration with overrides, and validate it. None where the report holds what prevents it.
+
+    Args:
+        kind: what it is to be.
+        name: of the configuration.
+        typed: the overrides.
+        config_dir: a folder with groups of one's own.
+        report: takes what is wrong.
+    """
     given = parse(typed, report)
     # Hydra would look for a choice of the group `data`, which has the named prompts of `run`.
     files = [one for one in given if one.key == "data"]
     others = [one for one in given if one.key != "data"]
-    config = compose_config(None, with_custom_card(others), config_dir, report, name="train")
+    config = compose_config(None, with_custom_card(others), config_dir, report, name=name)
     data = as_dict(config, report) if config is not None else None
     if data is None or config is None:
         return None, config
     if files:
         value = files[-1].parsed.value()
         data["data"] = config["data"] = value if isinstance(value, list) else [str(value)]
-    return validated(TrainSpec, data, locator(given, None), report), config
+    return validated(kind, data, locator(given, None), report), config

@@ -24,7 +24,7 @@ class Model(Verifying[ModelDraftOptions]):
         if draft is None:
             raise RecipeError([NO_DRAFT_MODEL(stage=f"{context.slot!r} (draft_verify/model)", slot=context.slot)])
         if draft.codec.fingerprint != context.model.codec.fingerprint:
-            return (TranslatingDrafter(draft, context.model, size=self.options.k),)
+            return (TranslatingDrafter(draft, context.model, size=self.options.k, least=self.options.least),)
         made = ModelDrafter(
             draft.open_pass(),
             builder_of(self.options),

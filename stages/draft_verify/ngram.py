@@ -18,7 +18,7 @@ class Ngram(Verifying[NgramOptions]):
 
     def own(self, given: tuple[int, ...]) -> Drafter | None:
         options = self.options
-        if options.tree != "chain" or options.length == "confidence":
+        if options.tree != "chain":
             return None
         return NgramDrafter(k=options.k, min_ngram=options.min_ngram, max_ngram=options.max_ngram, reference=given)
 
@@ -26,7 +26,7 @@ class Ngram(Verifying[NgramOptions]):
         """Several candidates in a tree, by how often each followed."""
         del context
         options = self.options
-        if options.tree == "chain" and options.length != "confidence":
+        if options.tree == "chain":
             return ()
         made = suffix_drafter(
             options,

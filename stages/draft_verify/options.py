@@ -1,5 +1,6 @@
 """What every drafter's options share: how much is proposed, how much of it is verified, and what is kept. No torch."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import Field
@@ -10,6 +11,9 @@ Tree = Literal["chain", "static", "eagle2", "opt_tree", "sequoia", "dyspec", "dy
 Length = Literal["expected_throughput", "fixed", "heuristic", "thompson", "confidence"]
 Acceptance = Literal["match", "speculative", "block", "typical", "top_k", "bild"]
 
+RANKS: Final = 8
+"""Of how many candidates of a node `static` and `sequoia` know how often they are right."""
+
 PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
     "accept_threshold": ("typical", "threshold"),
     "accept_alpha": ("typical", "alpha"),
@@ -18,6 +22,16 @@ PARAMETERS: Final[dict[str, tuple[Acceptance, str]]] = {
     "accept_rollback": ("bild", "rollback"),
 }
 """Option -> the rule that it is for, and its name there."""
+
+TREE_PARAMETERS: Final[dict[str, dict[Tree, str]]] = {
+    "tree_depth": dict.fromkeys(("static", "eagle2", "opt_tree", "sequoia", "dyspec", "dynamic_depth"), "depth"),
+    "tree_width": {
+        **dict.fromkeys(("static", "sequoia"), "ranks"),
+        **dict.fromkeys(("eagle2", "opt_tree", "dyspec", "dynamic_depth"), "width"),
+    },
+    "tree_threshold": {"dynamic_depth": "threshold", "opt_tree": "gain"},
+}
+"""Option -> the trees that it is for, and its name there."""
 
 
 class VerifyOptions(StageOptions):
@@ -29,6 +43,27 @@ class VerifyOptions(StageOptions):
         description="the shape of drafts: `chain`: one continuation; `static`: the ranks that are right most often; "
         "`sequoia`: the best shape for the rates observed; `eagle2`, `opt_tree`, `dyspec`, `dynamic_depth`: what the "
         "drafter finds likely",
+    )
+    tree_depth: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="of all trees but `chain`: most levels; null: static 4, eagle2 6, sequoia 8, opt_tree and "
+        "dynamic_depth 10, dyspec 16",
+    )
+    tree_width: int | None = Field(
+        default=None,
+        ge=1,
+        le=32,
+        description="of all trees but `chain`: candidates of a node that are looked at, and of eagle2 and "
+        "dynamic_depth also nodes of a level that are expanded (top-k); at most 8 of static and sequoia; null: static, "
+        "sequoia and dyspec 8, the others 10",
+    )
+    tree_threshold: float | None = Field(
+        default=None,
+        ge=0.0,
+        description="of `dynamic_depth`: least likelihood of a level for another one below it; of `opt_tree`: least "
+        "tokens that another level must promise; null: 0.3 and 0",
     )
     length: Length = Field(
         default="expected_throughput",
@@ -79,10 +114,38 @@ class VerifyOptions(StageOptions):
             for option, (rule, _) in PARAMETERS.items()
             if getattr(self, option) is not None and self.accept != rule
         )
+        found += tuple(self._of_other_trees())
         if self.confidence is not None and self.length != "confidence":
             reason = f"confidence is of length=confidence, and length is {self.length}"
             found = (*found, Conflict(reason=reason, remedies=("confidence=null", "length=confidence")))
         return found
+
+    def _of_other_trees(self) -> Iterator[Conflict]:
+        """Parameters that the tree does not have."""
+        for option, trees in TREE_PARAMETERS.items():
+            value = getattr(self, option)
+            if value is None:
+                continue
+            if self.tree not in trees:
+                reason = f"{option} is of tree={' or '.join(trees)}, and tree is {self.tree}"
+                yield Conflict(reason=reason, remedies=(f"{option}=null", f"tree={next(reversed(trees))}"))
+            elif trees[self.tree] == "ranks" and value > RANKS:
+                reason = (
+                    f"tree={self.tree} knows how often candidates of {RANKS} ranks are right, and {option} is {value}"
+                )
+                yield Conflict(reason=reason, remedies=(f"{option}={RANKS}", "tree=eagle2"))
+
+    def of_no_drafter(self, why: str) -> tuple[Conflict, ...]:
+        """What is set of trees and of confidence, for a stage without a drafter that knows how likely tokens are."""
+        fields = type(self).model_fields
+        names = ("tree", *TREE_PARAMETERS, "confidence", *(("length",) if self.length == "confidence" else ()))
+        found: list[Conflict] = []
+        for name in names:
+            value, default = getattr(self, name), fields[name].default
+            if value != default:
+                reason = f"{name}={value} is of what a drafter finds likely, and {why}"
+                found.append(Conflict(reason=reason, remedies=(f"{name}={'null' if default is None else default}",)))
+        return tuple(found)
 
     @property
     def least(self) -> float:

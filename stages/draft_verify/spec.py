@@ -16,6 +16,7 @@ from ptgflow.contracts import (
     StageOptions,
     Verified,
 )
+from ptgflow.stages.draft_verify.drafter_options import CascadeOptions, JacobiOptions, RetrievalOptions
 from ptgflow.stages.draft_verify.options import Tree, VerifyOptions
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
@@ -42,11 +43,20 @@ class NgramOptions(VerifyOptions):
             raise ValueError(f"it is below min_ngram, {shortest}")
         return value
 
+    def conflicts_alone(self) -> tuple[Conflict, ...]:
+        if self.tree != "chain" or self.length != "confidence":
+            return ()
+        reason = "length=confidence is of how likely tokens are, which a tree counts, and tree=chain copies without it"
+        return (Conflict(reason=reason, remedies=("tree=dyspec", "length=expected_throughput")),)
+
 
 class JudgeOptions(VerifyOptions):
     """Drafts of the stage before."""
 
     tree: Tree = Field(default="dyspec", description="the shape of what heads right before this stage draft")
+
+    def conflicts_alone(self) -> tuple[Conflict, ...]:
+        return self.of_no_drafter("no heads right before this stage draft")
 
 
 class SuffixOptions(VerifyOptions):
@@ -75,6 +85,11 @@ class EnsembleOptions(VerifyOptions):
     drafters: tuple[Literal["ngram", "suffix"], ...] = Field(
         default=("ngram",), min_length=1, description="which, beside heads right before this stage"
     )
+
+    def conflicts_alone(self) -> tuple[Conflict, ...]:
+        if "suffix" in self.drafters:
+            return ()
+        return self.of_no_drafter("without heads before it this stage has only `ngram`, which copies chains")
 
 
 class ModelDraftOptions(VerifyOptions):
@@ -132,6 +147,33 @@ METHODS = (
         options=SuffixOptions,
         needs=_NEEDS,
         implementation="ptgflow.stages.draft_verify.suffix:Suffix",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="retrieval",
+        summary="propose what followed the same words in a datastore of texts, as a tree by frequency",
+        reference="REST, arXiv 2311.08252",
+        options=RetrievalOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.retrieval:Retrieval",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="jacobi",
+        summary="propose what the target said after earlier guesses, and n-grams of how such guesses settled",
+        reference="Jacobi decoding, arXiv 2305.10427; lookahead decoding, arXiv 2402.02057",
+        options=JacobiOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.jacobi:Jacobi",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.DRAFT_VERIFY,
+        name="cascade",
+        summary="a smaller model proposes, for which n-grams propose, and n-grams go on where it stops",
+        reference="Cascade Speculative Drafting, arXiv 2312.11462",
+        options=CascadeOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.draft_verify.cascade:Cascade",
     ),
     MethodSpec(
         paradigm=Paradigm.DRAFT_VERIFY,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ptgflow import MTP, DraftVerify, compile
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.growth import TREES
+from ptgflow.engine.lookup.datastore import Datastore
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RecipeError
 from tests.engine.heads_of_tiny import saved
@@ -14,21 +15,45 @@ from tests.engine.heads_of_tiny import saved
 CARD = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
 MODELS = {}
 PROMPTS = ["Tell me about ducks.", "abc abc abc abc", "One, two, three, one, two,"]
-DRAFTERS = ("ngram", "suffix", "model", "early_exit", "layer_skip", "ensemble", "medusa", "eagle")
+DRAFTERS = (
+    *("ngram", "suffix", "retrieval", "jacobi", "model", "cascade", "early_exit", "layer_skip", "ensemble"),
+    *("medusa", "eagle"),
+)
 QUICK = settings(max_examples=3, deadline=None, phases=(Phase.generate,))
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     model = load_model(CARD)
-    return {kind: str(saved(tmp_path_factory.mktemp(kind), kind, model)) for kind in ("medusa", "eagle")}
+    heads = {kind: str(saved(tmp_path_factory.mktemp(kind), kind, model)) for kind in ("medusa", "eagle")}
+    return {**heads, "retrieval": str(stored(tmp_path_factory.mktemp("store"), model))}
+
+
+def stored(folder, model):
+    """A datastore with what the target writes, in part, and other texts."""
+    texts = [
+        *PROMPTS,
+        *(one.text[: 3 * len(one.text) // 4] for one in answers(DraftVerify(drafter="ar"), max_tokens=24)),
+    ]
+    store = Datastore.of(model.codec.encode(text) for text in [*texts, "Ducks swim. Ducks fly."])
+    store.save(folder, codec=model.codec, model="tiny", texts=len(texts) + 1, data=())
+    return folder
 
 
 def flow_of(name, folders, **options):
-    if name in folders:
+    if name in ("medusa", "eagle"):
         return MTP(heads=name, weights=folders[name]) >> DraftVerify(drafter="judge", **options)
-    more = {"model": {"draft": "tiny"}, "ensemble": {"drafters": ["ngram", "suffix"]}, "early_exit": {"layers": 1}}
-    return DraftVerify(drafter=name, **more.get(name, {}), **options)
+    chain, k = options.get("tree", "dyspec") == "chain", options.get("k", 32)
+    more = {
+        "model": {"draft": "tiny"},
+        "ensemble": {"drafters": ["ngram", "suffix"]},
+        "early_exit": {"layers": 1},
+        "retrieval": {"datastore": folders["retrieval"]},
+        "cascade": {"draft": "tiny", "first": max(k // 2, 1), "ahead": 3},
+        # A window of two places for n-grams of three has five tokens, and needs two more for one to verify.
+        "jacobi": {} if chain else {"window": 2, "ngram": 3, "k": max(k, 7)},
+    }
+    return DraftVerify(drafter=name, **{**options, **more.get(name, {})})
 
 
 def answers(flow, **options):
@@ -79,12 +104,16 @@ def test_a_draft_model_with_other_tokens_needs_to_be_asked_for():
     with pytest.raises(RecipeError, match="PTG406"):
         compile(DraftVerify(drafter="model", draft="tiny", reencode=True, tree="eagle2"), model="smollm2-135m")
     compile(DraftVerify(drafter="model", draft="tiny", reencode=True), model="smollm2-135m")
+    with pytest.raises(RecipeError, match="PTG407.*stages.*reencode=true") as caught:
+        compile(DraftVerify(drafter="cascade", draft="tiny").named("write"), model="smollm2-135m")
+    assert "stage@stages.write=draft_verify/model stages.write.reencode=true" in str(caught.value)
     with pytest.raises(RecipeError, match="PTG009|unknown|no model"):
         compile(DraftVerify(drafter="model", draft="tinny"), model=CARD)
 
 
-def test_no_draft_model_is_told():
-    (found, *_) = answers(DraftVerify(drafter="model"), max_tokens=4)
+@pytest.mark.parametrize("name", ["model", "cascade"])
+def test_no_draft_model_is_told(name):
+    (found, *_) = answers(DraftVerify(drafter=name), max_tokens=4)
     assert "PTG408" in found.error_report
 
 
@@ -101,6 +130,10 @@ def test_parts_of_a_model_need_its_layers():
 @pytest.mark.parametrize("name", DRAFTERS)
 @pytest.mark.parametrize("length", ["heuristic", "thompson", "confidence", "expected_throughput"])
 def test_no_way_to_choose_lengths_changes_the_text(name, length, folders, plain):
+    if name == "jacobi" and length in ("heuristic", "thompson"):
+        with pytest.raises(RecipeError, match="PTG406.*an iteration needs all of it"):
+            compile(flow_of(name, folders, tree="opt_tree", length=length, k=8), model=CARD)
+        return
     found = answers(flow_of(name, folders, tree="opt_tree", length=length, k=8), max_tokens=24)
     assert [one.token_ids for one in found] == plain
 

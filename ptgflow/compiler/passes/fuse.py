@@ -9,6 +9,7 @@ and in one region are joined: a stage between them changes the text, so the veri
 
 from dataclasses import replace
 
+from ptgflow.compiler.passes.resolve import report_conflicts
 from ptgflow.compiler.source import Context
 from ptgflow.contracts import Paradigm
 from ptgflow.graph.ir import Graph, Node
@@ -17,13 +18,15 @@ _DRAFTS_FOR_VERIFIER = (Paradigm.MTP, Paradigm.MASKED)
 
 
 def fuse(graph: Graph, context: Context) -> Graph:
-    """Mark each drafter with the verifier whose loop it runs in."""
-    del context
+    """Mark each drafter with the verifier whose loop it runs in, and report what is set for drafters that are not."""
     joined: dict[str, str] = {}
     for node in graph:
         before = graph.before(node.slot)
         if before is not None and _share_a_loop(before, node):
             joined[before.slot] = node.slot
+    for node in graph:
+        if node.options is not None and node.slot not in joined.values():
+            report_conflicts(node, node.options.conflicts_alone(), context)
     return graph.map(lambda node: replace(node, fused_into=joined.get(node.slot)))
 
 

@@ -4,12 +4,13 @@ before   write: mtp, {heads: medusa, k: 4}
 after    write: mtp, spec mtp/medusa, options MedusaOptions(k=4), card smollm2-135m
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pydantic import ValidationError
 
 from ptgflow.compiler.source import Context
-from ptgflow.contracts import MethodSpec, ModelCard, Paradigm, StageOptions
+from ptgflow.contracts import Conflict, MethodSpec, ModelCard, Paradigm, StageOptions
 from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.diagnostics import Diagnostic, Location
 from ptgflow.diagnostics.codes import methods as codes
@@ -69,12 +70,17 @@ def _options(node: Node, spec: MethodSpec, context: Context) -> StageOptions | N
         for problem in error.errors():
             _report_option(node, spec, str(problem["loc"][0]), problem["type"], problem["msg"], context)
         return None
-    for conflict in options.conflicts():
+    report_conflicts(node, options.conflicts(), context)
+    return options
+
+
+def report_conflicts(node: Node, conflicts: Iterable[Conflict], context: Context) -> None:
+    """Report options of a stage that cannot be as they are, each with the edits that would do."""
+    for conflict in conflicts:
         rule = codes.CACHE_INVALIDATED if conflict.of_a_cache else codes.OPTIONS_CONFLICT
         remedies = "  or  ".join(f"stages.{node.slot}.{remedy}" for remedy in conflict.remedies)
         at = context.source.locate(f"stages.{node.slot}")
         context.report.add(rule(at, stage=node, reason=conflict.reason, hint=f"write  {remedies}"))
-    return options
 
 
 def _report_option(node: Node, spec: MethodSpec, name: str, kind: str, message: str, context: Context) -> None:
@@ -135,7 +141,9 @@ def draft_tokenizer(
     return codes.DRAFT_TOKENIZER(
         at,
         stage=node,
-        slot=node.slot,
+        hint=f"stages.{node.slot}.reencode=true"
+        if node.options is not None and "reencode" in type(node.options).model_fields
+        else f"stage@stages.{node.slot}=draft_verify/model stages.{node.slot}.reencode=true",
         draft=draft.name,
         target=node.card.name,
         have=f"{draft.name}: tokenizer {has}",

@@ -75,15 +75,24 @@ DRAFT_TOKENIZER: Final = Rule(
     code="PTG407",
     slug="draft-tokenizer-mismatch",
     message="{stage} has {draft!r} draft for {target!r}, and their tokenizers differ",
-    help="choose a draft model with the target's tokenizer, or write stages.{slot}.reencode=true",
+    help="choose a draft model with the target's tokenizer, or write {hint}",
     what="A draft model proposes token ids, which mean other words to a model with another tokenizer.",
     why="Encoding the draft's text anew makes it work, and costs time and tokens at the seams; so it is asked for.",
+)
+NO_DATASTORE: Final = Rule(
+    code="PTG409",
+    slug="no-datastore",
+    message="{stage} has no datastore",
+    help="build one: ptgflow train retrieval model={model} data=[FILES] output=FOLDER  , and write "
+    "stages.{slot}.datastore=FOLDER",
+    what="The drafter `retrieval` proposes what stands in texts of your own, and none were named.",
+    why="There is no good default: the texts have to be like those that the model writes.",
 )
 NO_DRAFT_MODEL: Final = Rule(
     code="PTG408",
     slug="no-draft-model",
     message="{stage} has no draft model",
     help="write stages.{slot}.draft=NAME, or another drafter: stage@stages.{slot}=draft_verify/ngram",
-    what="The drafter `model` proposes what a second, smaller model writes, and none was named.",
+    what="The drafters `model` and `cascade` propose what a second, smaller model writes, and none was named.",
     why="There is no good default: the draft model has to fit the target.",
 )

@@ -193,6 +193,30 @@ TOO_FEW_HEADS: Final = Rule(
     what="Each head foresees one position. A round has the target's own token and one for each head.",
     why="The tokens that no head foresees would silently be missing from each round.",
 )
+DATASTORE_UNREADABLE: Final = Rule(
+    code="PTG631",
+    slug="datastore-unreadable",
+    message="cannot use the datastore in {path!r}: {reason}",
+    help="check the path, or build it anew: ptgflow train retrieval data=[FILES] output=FOLDER",
+    what="A folder with a datastore lacks a file, is damaged, or was changed after it was written.",
+    why="Drafts from other texts than it describes would be rejected, and nobody would know why.",
+)
+DATASTORE_MISMATCH: Final = Rule(
+    code="PTG632",
+    slug="datastore-mismatch",
+    message="the datastore in {path!r} has the tokens of another tokenizer than that of {model!r}",
+    help="build one for this model: ptgflow train retrieval model={model} data=[FILES] output=FOLDER",
+    what="A datastore holds texts as token ids, which mean other words to a model with another tokenizer.",
+    why="It would draft noise, which costs time and is never accepted.",
+)
+EMPTY_DATASTORE: Final = Rule(
+    code="PTG633",
+    slug="empty-datastore",
+    message="{what} has no text",
+    help="give data=[...] files with text: running text, or JSON Lines with texts, answers or conversations",
+    what="The files that a datastore was to be built from, or the datastore itself, hold no token.",
+    why="There is nothing to retrieve, so nothing would ever be drafted.",
+)
 UNKNOWN_TOKEN: Final = Rule(
     code="PTG620",
     slug="unknown-token",

@@ -26,16 +26,17 @@ class TranslatingDrafter:
 
     taps: tuple[int, ...] = ()
 
-    def __init__(self, draft: LoadedModel, target: LoadedModel, *, size: int) -> None:
+    def __init__(self, draft: LoadedModel, target: LoadedModel, *, size: int, least: float = 0.0) -> None:
         """Make a drafter.
 
         Args:
             draft: the draft model.
             target: the target.
             size: most tokens of a chain.
+            least: the draft model's tokens of a smaller chance are not drafted.
         """
         self._draft, self._target, self._size = draft, target, size
-        self._drafter = ModelDrafter(draft.open_pass(), Chain(), size=size, vocabulary=draft.vocab_size)
+        self._drafter = ModelDrafter(draft.open_pass(), Chain(), size=size, vocabulary=draft.vocab_size, least=least)
 
     def read(self, row: int, tokens: Sequence[int], states: Float[Tensor, "tokens features"]) -> None:
         """Nothing to do: the text comes with each question."""

@@ -8,7 +8,7 @@ from ptgflow.engine.growth.chain import Chain
 from ptgflow.engine.growth.dynamic import DynamicDepth, DySpec, Eagle2, OptTree
 from ptgflow.engine.growth.shaped import Sequoia, Static
 
-TREES: Final[dict[str, Callable[[], TreeBuilder]]] = {
+TREES: Final[dict[str, Callable[..., TreeBuilder]]] = {
     "chain": Chain,
     "static": Static,
     "eagle2": Eagle2,
@@ -17,4 +17,4 @@ TREES: Final[dict[str, Callable[[], TreeBuilder]]] = {
     "dyspec": DySpec,
     "dynamic_depth": DynamicDepth,
 }
-"""Name -> how one is made with its defaults."""
+"""Name -> how one is made, with its defaults where it is told nothing."""

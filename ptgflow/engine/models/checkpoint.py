@@ -56,6 +56,17 @@ def load_checkpoint(card: ModelCard, folder: Path) -> tuple[PreTrainedModel, Pre
         return network, _tokenizer(card, folder)
 
 
+def load_tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder, whatever there is of weights.
+
+    Raises:
+        RunError: SOURCE_NOT_FOUND, REMOTE_CODE or UNSUPPORTED_MODEL.
+    """
+    _check_code(card, folder)
+    with quiet():
+        return _tokenizer(card, folder)
+
+
 def mapped_embedding(network: PreTrainedModel, folder: Path) -> Tensor | None:
     """The embedding, mapped to its file anew: of what is mapped only the rows that are looked up come into memory.
 

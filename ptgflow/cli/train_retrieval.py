@@ -1,0 +1,41 @@
+"""`ptgflow train retrieval`: a datastore for the drafter of that name, from texts."""
+
+from contextlib import nullcontext
+
+from ptgflow.cli.arguments import Arguments
+from ptgflow.cli.compiled import print_plain_config
+from ptgflow.cli.live import Downloads, terminal
+from ptgflow.cli.output import only, print_json, say, show
+from ptgflow.diagnostics import Report, Severity
+from ptgflow.train.load import load_spec
+from ptgflow.train.retrieval import RetrievalSpec, build_datastore
+
+
+def main(arguments: Arguments) -> int:
+    """0 when the datastore was written, else 2."""
+    report = Report()
+    spec, config = load_spec(
+        RetrievalSpec, "retrieval", arguments.overrides, config_dir=arguments.config_dir, report=report
+    )
+    show(one for one in report if one.severity is Severity.ERROR)
+    if arguments.cfg is not None and config is not None and report.ok:
+        print_plain_config(config, arguments.cfg)
+        return 0
+    if spec is None or not report.ok:
+        return 2
+    only(spec.format, "text", "json")
+    # Torch is imported here and not above, so that a mistake is told at once.
+    from ptgflow.cli.train import View
+    from ptgflow.engine.models.tokenizer import load_codec
+
+    console = terminal()
+    with Downloads(console) if console is not None else nullcontext(None) as downloads:
+        codec = load_codec(spec.model, progress=downloads)
+    with View(console, f"datastore for {spec.model.name}") as view:
+        made = build_datastore(spec, codec, view.stage)
+    if spec.format == "json":
+        print_json(made.model_dump(mode="json"))
+    else:
+        print(f"{made.tokens} tokens of {made.texts} texts, for the tokenizer {made.tokenizer} ({made.model})")
+    say(f"\nwritten to {spec.output}; use it with  stages.SLOT.datastore={spec.output}")
+    return 0

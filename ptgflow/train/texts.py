@@ -1,0 +1,76 @@
+"""Texts for a datastore, read out of files of the kinds in which such data is published."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, FILE_PROBLEM
+from ptgflow.errors import RunError
+
+PLAIN: Final = (".txt", ".md", ".py")
+"""Files that are one text each."""
+LINES: Final = ".jsonl"
+FIELDS: Final = ("text", "answer", "answers", "response", "output", "completion", "content", "value")
+"""What may hold a text in an object; `content` and `value` are those of turns."""
+TURNS: Final = ("messages", "conversations", "turns")
+"""What may hold several turns: objects with a text, or texts."""
+
+
+def text_files(paths: Sequence[Path]) -> list[Path]:
+    """The files with texts: those that are named, and of folders those of a known kind.
+
+    Raises:
+        RunError: FILE_PROBLEM, for a file of another kind, or one that is not there.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        known = [*PLAIN, LINES]
+        if path.is_dir():
+            found |= dict.fromkeys(one for one in sorted(path.rglob("*")) if one.suffix in known)
+        elif path.suffix not in known:
+            raise RunError([FILE_PROBLEM(action="read", file=str(path), reason=f"it is none of {', '.join(known)}")])
+        else:
+            found[path] = None
+    return list(found)
+
+
+def texts_of(file: Path) -> Iterator[str]:
+    """The texts of a file: the whole of it, or what each line of a `.jsonl` has in a field of a known name.
+
+    Raises:
+        RunError: FILE_PROBLEM or BAD_INPUT_LINE.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error.strerror or error)]) from error
+    except UnicodeDecodeError as error:
+        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason="it is not UTF-8 text")]) from error
+    found = [text] if file.suffix != LINES else _lines(file, text)
+    return (one for one in found if one.strip())
+
+
+def _lines(file: Path, text: str) -> Iterator[str]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            found = list(_texts(json.loads(line)))
+            if not found:
+                raise ValueError(f"it has none of {', '.join((*FIELDS, *TURNS))}")
+        except ValueError as error:
+            raise RunError([BAD_INPUT_LINE(line=number, file=str(file), reason=error)]) from error
+        yield from found
+
+
+def _texts(entry: Any) -> Iterator[str]:
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, list):
+        for one in entry:
+            yield from _texts(one)
+    elif isinstance(entry, dict):
+        for name in (*FIELDS, *TURNS):
+            if name in entry:
+                yield from _texts(entry[name])
