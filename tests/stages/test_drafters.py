@@ -104,7 +104,7 @@ def test_a_draft_model_with_other_tokens_needs_to_be_asked_for():
     with pytest.raises(RecipeError, match="PTG406"):
         compile(DraftVerify(drafter="model", draft="tiny", reencode=True, tree="eagle2"), model="smollm2-135m")
     compile(DraftVerify(drafter="model", draft="tiny", reencode=True), model="smollm2-135m")
-    with pytest.raises(RecipeError, match="PTG407.*stages.*reencode=true") as caught:
+    with pytest.raises(RecipeError, match="PTG407") as caught:
         compile(DraftVerify(drafter="cascade", draft="tiny").named("write"), model="smollm2-135m")
     assert "stage@stages.write=draft_verify/model stages.write.reencode=true" in str(caught.value)
     with pytest.raises(RecipeError, match="PTG009|unknown|no model"):
