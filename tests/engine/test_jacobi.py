@@ -1,7 +1,5 @@
 """Fixed-point iterations beside the published algorithms, on a target whose next token is a function of the text."""
 
-import random
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -320,7 +318,6 @@ def test_at_a_temperature_guesses_are_the_row_s_draws_only_where_these_are_made_
 def test_draws_are_not_looked_at_before_they_are_made():
     """Under rejection sampling the law is kept only if no guess follows from numbers of later positions."""
     sampling = Sampling(temperature=1.0)
-    random.seed(0)
     proposals = []
     for seed in (0, 10**6):
         drafter = JacobiDrafter(size=4)
