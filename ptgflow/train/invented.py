@@ -1,6 +1,6 @@
 """Prompts that the model makes up: what it writes where a user's turn begins (Magpie, Xu et al., arXiv 2406.08464).
 
-A model tuned on conversations has learnt what people ask it, so it knows of more kinds of prompts than any file at hand.
+A model tuned on conversations has learnt what people ask it, and so knows of more kinds of prompts than any file.
 """
 
 import hashlib
