@@ -1,5 +1,6 @@
 """The card of trained heads: what they were made from, and how good they are, in JSON and in Markdown."""
 
+import hashlib
 import json
 import platform
 from importlib.metadata import version
@@ -9,6 +10,7 @@ import torch
 
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.costs.store import device_name
+from ptgflow.engine.heads.loading import WEIGHTS
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 from ptgflow.train.job import Trained
@@ -32,6 +34,8 @@ def facts_of(spec: TrainSpec, model: LoadedModel, trained: Trained, found: tuple
         "draft_vocab_size": config.draft_vocab_size,
         "heads": spec.heads.model_dump(),
         "data": [{"file": name, "sha256": digest} for name, digest in trained.data],
+        "invented_prompts": spec.invent,
+        "start": None if spec.start is None else _start(Path(spec.start)),
         "answers": trained.examples,
         "answer_tokens": trained.answer_tokens,
         "tokens_learnt_from": trained.tokens,
@@ -54,6 +58,14 @@ def facts_of(spec: TrainSpec, model: LoadedModel, trained: Trained, found: tuple
     }
 
 
+def _start(folder: Path) -> Facts:
+    """Which heads a run went on from, and what their own card says of their training."""
+    card = folder / "card.json"
+    said = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    return {"sha256": digest, **{name: said.get(name) for name in ("answers", "answer_tokens", "tokens_learnt_from")}}
+
+
 def save_card(folder: Path, facts: Facts) -> None:
     """Write `card.json` and `README.md`.
 
@@ -73,7 +85,7 @@ def markdown(facts: Facts) -> str:
     assert isinstance(base, dict), "made above"
     assert isinstance(data, list), "made above"
     assert isinstance(acceptance, list), "made above"
-    top1 = facts["top1"]
+    top1, start = facts["top1"], facts["start"]
     assert isinstance(top1, list), "made above"
     lines = [
         f"# {str(facts['kind']).capitalize()} heads for {base['name']}",
@@ -87,6 +99,11 @@ def markdown(facts: Facts) -> str:
         f"| SHA-256 of the base | {base['sha256'] or 'not known'} |",
         f"| trained parameters | {facts['trained_parameters']} |",
         f"| tokens that can be drafted | {facts['draft_vocab_size']} of {base['vocab_size']} |",
+        *(
+            [f"| went on from | heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens |"]
+            if isinstance(start, dict)
+            else []
+        ),
         f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
         f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
         f"| top-1 of each position ahead | {', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
@@ -102,5 +119,6 @@ def markdown(facts: Facts) -> str:
         "Prompts came from:",
         "",
         *(f"- {one['file']}, SHA-256 {one['sha256']}" for one in data),
+        *([f"- {facts['invented_prompts']} that the base model made up itself"] if facts["invented_prompts"] else []),
     ]
     return "\n".join(lines) + "\n"

@@ -14,9 +14,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH
 from ptgflow.engine.heads.config import Base, HeadConfig
+from ptgflow.engine.heads.loading import Heads, load_heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import resolved
+from ptgflow.errors import RunError
 from ptgflow.train.answers import Answer, answers_of
 from ptgflow.train.features import FeatureStore
 from ptgflow.train.invented import invented_prompts
@@ -71,6 +74,8 @@ def train(
     Raises:
         RunError: data that cannot be read, a folder that cannot be written, or a checkpoint of another run.
     """
+    config, taps = head_config(spec, model)
+    known = None if spec.start is None else heads_to_start_from(Path(spec.start), config, model)
     prompts = _prompts(spec, model, watch)[: spec.prompts]
     held_out, prompts = prompts[: spec.held_out], prompts[spec.held_out :]
     texts = answers(
@@ -79,13 +84,14 @@ def train(
         max_tokens=spec.max_tokens,
         tell=lambda done, of, tokens: watch.stage("answers of the target", done, of, f"{tokens} tokens"),
     )
-    config, taps = head_config(spec, model)
     store = FeatureStore(model, taps)
     store.fill(texts, lambda done, of: watch.stage("states of the target", done, of))
-    ids = draft_vocabulary(texts, config.draft_vocab_size, model)
+    ids = draft_vocabulary(texts, config.draft_vocab_size, model) if known is None else known.vocabulary
     teacher = teacher_of(model, ids)
     torch.manual_seed(spec.seed)
     objective = objective_of(spec, config, teacher)
+    if known is not None:
+        objective.network.load_state_dict({name: known.tensors[name] for name in objective.network.state_dict()})
     trainer = _trainer(spec, objective, texts, store, model)
     trainer.run(watch.training)
     return Trained(
@@ -186,6 +192,25 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
 def eagle_taps(layers: int) -> tuple[int, int, int]:
     """Low, middle and high, as the reference implementation has them; nearer together in a model of few layers."""
     return min(2, layers - 1), layers // 2, max(layers - 3, 0)
+
+
+def heads_to_start_from(folder: Path, config: HeadConfig, model: LoadedModel) -> Heads:
+    """Trained heads of the shape that is asked for.
+
+    Raises:
+        RunError: HEADS_UNREADABLE or HEADS_MISMATCH.
+    """
+    known = load_heads(folder, model, kind=config.kind)
+    asked, there = config.model_dump(), known.config.model_dump()
+    # The settings follow from the base, and that is the model's.
+    findings = [
+        HEADS_MISMATCH(path=str(folder), what=name, want=asked[name], have=there[name])
+        for name in ("heads", "layers", "draft_vocab_size", "own_output", "taps")
+        if asked[name] != there[name]
+    ]
+    if findings:
+        raise RunError(findings)
+    return known
 
 
 def draft_vocabulary(texts: Sequence[Answer], size: int, model: LoadedModel) -> Int[Tensor, " draft_vocab"]:

@@ -35,6 +35,9 @@ class TrainSpec(BaseModel):
     invent: int = Field(
         default=0, ge=0, validate_default=True, description="prompts that the model makes up, beside those of the data"
     )
+    start: str | None = Field(
+        default=None, description="a folder with trained heads to go on from, with their shape; null: untrained ones"
+    )
     output: str = Field(description="a folder for the trained heads")
     prompts: int | None = Field(default=None, ge=2, description="most prompts; null: all")
     held_out: int = Field(default=32, ge=1, description="prompts that are not trained on, but measured with")

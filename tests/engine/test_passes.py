@@ -128,6 +128,45 @@ def test_rows_with_trees_have_the_logits_of_their_paths_beyond_the_window(family
     assert bool(RECORDED) == (kind == "recorded")
 
 
+@pytest.mark.parametrize("kind", ["written", "fixed", "transformers"])
+@pytest.mark.parametrize("family", WRITTEN)
+def test_a_tree_that_grows_level_by_level_is_the_tree_at_once(family, kind):
+    network = random_network(family)
+    makers = {
+        "written": written,
+        "fixed": fixed,
+        "transformers": lambda one: TransformersPass(one, family, budget=None),
+    }
+    run = makers[kind](network)
+    rows = [run.cache.admit() for _ in PROMPTS]
+    inputs = [RowInput(row=row, tokens=prompt, tree=TREE) for row, prompt in zip(rows, PROMPTS, strict=True)]
+    at_once = run.tapped(inputs, TAPS)
+    lines = iter(at_once.logits.split([1 + len(TREE) for _ in rows]))
+    states = iter(at_once.states.split([len(one.tokens) + len(TREE) for one in inputs]))
+    expected = {row: (next(lines), next(states)) for row in rows}
+    found = {row: ([], []) for row in rows}
+    done = dict.fromkeys(rows, 0)
+    # Rows do not grow in step: the second one stands still while the others get their middle levels.
+    for sizes in [(0, 0, 0), (2, None, 1), (3, None, 4), (len(TREE),) * 3]:
+        level = []
+        for one, size in zip(inputs, sizes, strict=False):
+            if size is not None:
+                grown = TokenTree(TREE.tokens[:size], TREE.parents[:size])
+                level.append(RowInput(row=one.row, tokens=one.tokens, tree=grown, again=done[one.row]))
+                done[one.row] = len(one.tokens) + size
+        tapped = run.tapped(level, TAPS)
+        new = [len(one.tokens) + len(one.tree) - one.again for one in level]
+        told = [len(one.tree) + 1 if not one.again else count for one, count in zip(level, new, strict=True)]
+        for one, logits, seen in zip(level, tapped.logits.split(told), tapped.states.split(new), strict=True):
+            found[one.row][0].append(logits)
+            found[one.row][1].append(seen)
+    for row in rows[: len(inputs)]:
+        if done[row]:
+            for parts, whole in zip(found[row], expected[row], strict=True):
+                torch.testing.assert_close(torch.cat(parts), whole, atol=2e-5, rtol=1e-4)
+    run.cache.check()
+
+
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(1, 60), max_size=5, unique=True), alone=st.booleans())
 def test_a_prompt_in_chunks_and_beside_others_is_the_prompt_at_once(cuts, alone):

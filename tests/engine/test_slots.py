@@ -1,5 +1,7 @@
 """The slot cache: its invariants under any history, beside a plain list of what each row must hold."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import settings
@@ -78,8 +80,10 @@ class SlotHistory(RuleBasedStateMachine):
         except SlotsFullError:
             assert self.cache.bytes_held == before
             return
-        stamps = self._check_placement(place, inputs)
+        stamps = self._check_placement(place, inputs, {})
         self.stamp = write(place, self.stamp)
+        if data.draw(st.booleans()):
+            inputs, stamps = self._grow(data, inputs, stamps)
         kept = {}
         for one in inputs:
             # Some of what was read, or all of it and a path of the tree.
@@ -89,8 +93,25 @@ class SlotHistory(RuleBasedStateMachine):
             self.rows[one.row] += [stamps[one.row][offset] for offset in kept[one.row]]
         self.cache.commit(kept)
 
-    def _check_placement(self, place, inputs):
-        """Positions, wanted lines and visible slots of each new token; the stamps of each row's."""
+    def _grow(self, data, inputs, stamps):
+        """Another level for some of the trees; all inputs as they are then, and the stamps of each row's tokens."""
+        grown = []
+        for one in data.draw(st.lists(st.sampled_from(inputs), min_size=1, unique=True)):
+            size = len(one.tree)
+            more = [data.draw(st.integers(-1, size + new - 1)) for new in range(data.draw(st.integers(1, 4)))]
+            again = len(one.tokens) + size
+            grown.append(replace(one, tree=tree((*one.tree.parents, *more)), again=again))
+        try:
+            place = self.cache.begin(grown)
+        except SlotsFullError:
+            return inputs, stamps
+        found = self._check_placement(place, grown, stamps)
+        self.stamp = write(place, self.stamp)
+        kept = [one for one in inputs if one.row not in found]
+        return kept + grown, stamps | found
+
+    def _check_placement(self, place, inputs, before):
+        """Positions, wanted lines and visible slots of each new token; the stamps of all tokens of each row."""
         stamps, at, wanted, flat = {}, 0, [], place.tokens.tolist()
         for group in place.groups:
             assert group.begin == at
@@ -100,19 +121,20 @@ class SlotHistory(RuleBasedStateMachine):
             for number, (row, new) in enumerate(zip(members, group.rows, strict=True)):
                 one = next(one for one in inputs if one.row == row)
                 length, read = len(self.rows[row]), len(one.tokens)
-                stamps[row] = list(range(self.stamp + at, self.stamp + at + new.count))
-                assert flat[at : at + new.count] == [*one.tokens, *one.tree.tokens]
-                for order in range(new.count):
-                    before = one.tree.path(order - read) if order >= read else ()
-                    leads = {*range(length + min(order + 1, read)), *(length + read + node for node in before)}
-                    column = group.width - new.count + order
+                stamps[row] = [*before.get(row, ()), *range(self.stamp + at, self.stamp + at + new.count)]
+                assert len(stamps[row]) == read + len(one.tree)
+                assert flat[at : at + new.count] == [*one.tokens, *one.tree.tokens][one.again :]
+                for order in range(one.again, read + len(one.tree)):
+                    above = one.tree.path(order - read) if order >= read else ()
+                    leads = {*range(length + min(order + 1, read)), *(length + read + node for node in above)}
+                    column = group.width - new.count + order - one.again
                     assert set(seen[number, column].nonzero()[:, 0].tolist()) == leads
-                    assert place.positions[at + order] == len(leads) - 1
+                    assert place.positions[at + order - one.again] == len(leads) - 1
                 at += new.count
         for one in inputs:
             if one.wanted:
-                first = stamps[one.row][0] - self.stamp
-                wanted += range(first + len(one.tokens) - 1, first + len(one.tokens) + len(one.tree))
+                lines = stamps[one.row][len(one.tokens) - 1 :]
+                wanted += (stamp - self.stamp for stamp in lines if stamp >= self.stamp)
         assert place.wanted.tolist() == wanted
         return stamps
 
@@ -198,7 +220,7 @@ def test_what_no_pass_has_written_cannot_be_kept():
         cache.rollback(row, 1)
     with pytest.raises(AssertionError, match="shares what is valid"):
         cache.fork(row, 1)
-    with pytest.raises(AssertionError, match="brings a token"):
+    with pytest.raises(AssertionError, match="has a token"):
         cache.begin([RowInput(row=row, tokens=(), tree=EMPTY)])
     with pytest.raises(AssertionError, match="lists a row once"):
         cache.begin([RowInput(row=row, tokens=(1,)), RowInput(row=row, tokens=(1,))])

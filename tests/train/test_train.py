@@ -95,6 +95,22 @@ def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, data, tmp
         assert torch.equal(weight, resumed.objective.network.state_dict()[name]), name
 
 
+def test_a_run_goes_on_from_trained_heads_of_its_shape(data, tmp_path, capsys):
+    more = ["heads=medusa", "model=tiny", f"data={data}", "held_out=2", "max_tokens=24", "batch_size=2", "rate=0.01"]
+    size = "heads.draft_vocab_size=100"
+    assert main(["train", *more, size, "epochs=6", f"output={tmp_path / 'first'}"]) == 0
+    first = json.loads((tmp_path / "first" / "card.json").read_text())
+    assert first["start"] is None
+    assert main(["train", *more, size, "epochs=1", f"start={tmp_path / 'first'}", f"output={tmp_path / 'next'}"]) == 0
+    card = json.loads((tmp_path / "next" / "card.json").read_text())
+    assert card["start"]["tokens_learnt_from"] == first["tokens_learnt_from"]
+    assert card["first_loss"] < (first["first_loss"] + first["last_loss"]) / 2
+    capsys.readouterr()
+    other = "heads.draft_vocab_size=90"
+    assert main(["train", *more, other, f"start={tmp_path / 'first'}", f"output={tmp_path / 'x'}"]) == 2
+    assert "PTG621" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_writes_heads_that_load(kind, data, tmp_path, capsys):
     more = [f"heads={kind}", "model=tiny", f"data={data}", f"output={tmp_path / 'heads'}", "heads.draft_vocab_size=100"]

@@ -100,6 +100,9 @@ class CascadeDrafter(TreeDrafter):
         self._rounds = {ask.row: _Round() for ask in asks}
         return self._model.ready(asks)
 
+    def settled(self, asks: Sequence[Ask]) -> None:
+        self._model.settled(asks)
+
     def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
         paths = [
             [tuple(one.tree.tokens[step] for step in one.tree.path(node)) for node in one.nodes] for _, one in wanted

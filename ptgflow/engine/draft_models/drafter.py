@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth.builder import Candidates, TreeBuilder, Wanted
+from ptgflow.engine.growth.computed import ComputedNodes
 from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
 from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.request import Ask
 from ptgflow.engine.slots import RowInput
-from ptgflow.engine.trees import TokenTree
 
 _CHUNK = 512
 """Tokens of a text that are read in one pass."""
@@ -25,8 +25,11 @@ class _Row:
 
     slot: int
     read: list[int] = field(default_factory=list[int])
+    tokens: tuple[int, ...] = ()
+    """What is read in this round."""
+    computed: ComputedNodes = field(default_factory=ComputedNodes)
     found: list[Candidates] = field(default_factory=list[Candidates])
-    """In this round: after the text, then after each node of the tree."""
+    """In this round: after the text, then after each node that was computed."""
 
 
 @final
@@ -70,7 +73,7 @@ class ModelDrafter(TreeDrafter):
             self._run.cache.free(known.slot)
 
     def ready(self, asks: Sequence[Ask]) -> list[bool]:
-        """Read what is new of each text. The last token is left in the pass, as the root of the tree."""
+        """Read what is new of each text."""
         cache = self._run.cache
         for ask in asks:
             if ask.row not in self._rows:
@@ -81,16 +84,13 @@ class ModelDrafter(TreeDrafter):
             del row.read[common:]
             while len(ask.context) - len(row.read) > _CHUNK:
                 self._take(row, ask.context[len(row.read) :][:_CHUNK])
-        inputs = [
-            RowInput(row=self._rows[ask.row].slot, tokens=tuple(ask.context[len(self._rows[ask.row].read) :]))
-            for ask in asks
-        ]
-        logits = self._run(inputs)
-        cache.commit({one.row: range(len(one.tokens) - 1) for one in inputs})
-        for ask, given, found in zip(asks, inputs, self._candidates(logits), strict=True):
+        inputs: list[RowInput] = []
+        for ask in asks:
             row = self._rows[ask.row]
-            row.read += given.tokens[:-1]
-            row.found = [found]
+            row.tokens, row.computed = tuple(ask.context[len(row.read) :]), ComputedNodes()
+            inputs.append(RowInput(row=row.slot, tokens=row.tokens))
+        for ask, found in zip(asks, self._candidates(self._run(inputs)), strict=True):
+            self._rows[ask.row].found = [found]
         return [True for _ in asks]
 
     def _take(self, row: _Row, tokens: Sequence[int]) -> None:
@@ -100,19 +100,28 @@ class ModelDrafter(TreeDrafter):
 
     def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
         inputs: list[RowInput] = []
-        rows: list[_Row] = []
         for at, one in wanted:
-            row, nodes = self._rows[asks[at].row], max(one.nodes) + 1
-            if nodes < len(row.found):
-                continue
-            tree = TokenTree(one.tree.tokens[:nodes], one.tree.parents[:nodes])
-            inputs.append(RowInput(row=row.slot, tokens=(asks[at].context[-1],), tree=tree))
-            rows.append(row)
+            row = self._rows[asks[at].row]
+            again = len(row.tokens) + len(row.computed)
+            if row.computed.add(one.tree, one.nodes):
+                inputs.append(RowInput(row=row.slot, tokens=row.tokens, tree=row.computed.tree, again=again))
         if inputs:
             found = iter(self._candidates(self._run(inputs)))
-            for row, given in zip(rows, inputs, strict=True):
-                row.found = [next(found) for _ in range(1 + len(given.tree))]
-        return [[self._rows[asks[at].row].found[node + 1] for node in one.nodes] for at, one in wanted]
+            for at, _ in wanted:
+                row = self._rows[asks[at].row]
+                row.found += (next(found) for _ in range(1 + len(row.computed) - len(row.found)))
+        rows = [self._rows[asks[at].row] for at, _ in wanted]
+        return [
+            [row.found[row.computed.places[node] + 1] for node in one.nodes]
+            for row, (_, one) in zip(rows, wanted, strict=True)
+        ]
+
+    def settled(self, asks: Sequence[Ask]) -> None:
+        """Keep what was read, but for the last token: a round that has to be tried again wants its candidates anew."""
+        rows = [self._rows[ask.row] for ask in asks]
+        self._run.cache.commit({row.slot: range(len(row.tokens) - 1) for row in rows})
+        for row in rows:
+            row.read += row.tokens[:-1]
 
     def _candidates(self, logits: Float[Tensor, "lines vocab"]) -> list[Candidates]:
         ids = torch.arange(self._vocabulary, device=logits.device)

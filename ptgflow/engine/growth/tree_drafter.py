@@ -56,7 +56,11 @@ class TreeDrafter(ABC):
                 least=self._least,
             )
         )
+        self.settled(able)
         return [_proposal(next(trees)) if is_ready else Proposal(tree=EMPTY) for is_ready in ready]
+
+    def settled(self, asks: Sequence[Ask]) -> None:
+        """The trees of these rows are complete: nothing more is wanted in this round."""
 
     def judged(self, row: int, tree: TokenTree, path: Sequence[int]) -> None:
         """Learn what became of a proposal."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
+from ptgflow.engine.growth.computed import ComputedNodes
 from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
 from ptgflow.engine.heads.eagle import rotary_of
 from ptgflow.engine.heads.loading import Heads
@@ -22,7 +23,6 @@ from ptgflow.engine.passes.written.network import Network, paired
 from ptgflow.engine.passes.written.weights import WrittenLayer, WrittenModel
 from ptgflow.engine.request import Ask
 from ptgflow.engine.slots import RowInput, SlotCache
-from ptgflow.engine.trees import TokenTree
 
 
 @dataclass(slots=True)
@@ -32,8 +32,11 @@ class _Row:
     slot: int
     states: list[Tensor] = field(default_factory=list[Tensor])
     """`fc` of the target's states, at every position that the target has read."""
+    tokens: tuple[int, ...] = ()
+    """What is read in this round."""
+    computed: ComputedNodes = field(default_factory=ComputedNodes)
     outputs: list[Tensor] = field(default_factory=list[Tensor])
-    """In this round: the head's output at the text's end, then at each node of the tree."""
+    """In this round: the head's output at the text's end, then at each node that was computed."""
 
 
 @final
@@ -82,7 +85,7 @@ class EagleDrafter(TreeDrafter):
             self._cache.free(known.slot)
 
     def ready(self, asks: Sequence[Ask]) -> list[bool]:
-        """Read what the target has read since the last round, but for the last position, which stays in the pass."""
+        """Read what the target has read since the last round."""
         able = [ask for ask in asks if ask.row in self._rows]
         if able:
             inputs: list[RowInput] = []
@@ -91,47 +94,47 @@ class EagleDrafter(TreeDrafter):
                 row = self._rows[ask.row]
                 begin, end = self._cache.length(row.slot), len(ask.context) - 1
                 assert len(row.states) == end, "the target has read all but the last token"
-                inputs.append(RowInput(row=row.slot, tokens=tuple(ask.context[begin + 1 :])))
+                row.tokens, row.computed = tuple(ask.context[begin + 1 :]), ComputedNodes()
+                inputs.append(RowInput(row=row.slot, tokens=row.tokens))
                 states += row.states[begin:end]
             outputs = self._run(inputs, torch.stack(states))
             at = 0
             for ask, given in zip(able, inputs, strict=True):
                 at += len(given.tokens)
                 self._rows[ask.row].outputs = [outputs[at - 1]]
-            self._cache.commit({given.row: range(len(given.tokens) - 1) for given in inputs})
         return [ask.row in self._rows for ask in asks]
 
     def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
-        self._grow(asks, wanted)
-        lines = [self._rows[asks[at].row].outputs[node + 1] for at, one in wanted for node in one.nodes]
+        self._compute(asks, wanted)
+        lines: list[Tensor] = []
+        for at, one in wanted:
+            row = self._rows[asks[at].row]
+            lines += (row.outputs[row.computed.places[node] + 1] for node in one.nodes)
         with torch.inference_mode():
             found = iter(candidates_of(self._network.logits(torch.stack(lines)), self._vocabulary, self._builder.width))
         return [[next(found) for _ in one.nodes] for _, one in wanted]
 
-    def _grow(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> None:
-        """The outputs at nodes that a tree has got since the last call, up to the last that is wanted."""
+    def _compute(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> None:
+        """The outputs at nodes that are wanted for the first time."""
         inputs: list[RowInput] = []
         states: list[Tensor] = []
         for at, one in wanted:
             row = self._rows[asks[at].row]
-            nodes = max(one.nodes) + 1
-            if nodes < len(row.outputs):
-                continue
-            tree = TokenTree(one.tree.tokens[:nodes], one.tree.parents[:nodes])
-            inputs.append(RowInput(row=row.slot, tokens=(asks[at].context[-1],), tree=tree))
-            states.append(row.states[-1])
-            states += [row.outputs[parent + 1] for parent in tree.parents]
-        if not inputs:
-            return
-        outputs = self._run(inputs, torch.stack(states))
-        begin = 0
-        changed = {given.row: given for given in inputs}
-        for at, _ in wanted:
-            row = self._rows[asks[at].row]
-            if row.slot in changed:
-                count = 1 + len(changed[row.slot].tree)
-                row.outputs = list(outputs[begin : begin + count].unbind())
-                begin += count
+            again = len(row.tokens) + len(row.computed)
+            above = row.computed.add(one.tree, one.nodes)
+            if above:
+                inputs.append(RowInput(row=row.slot, tokens=row.tokens, tree=row.computed.tree, again=again))
+                states += (row.outputs[parent + 1] for parent in above)
+        if inputs:
+            outputs = iter(self._run(inputs, torch.stack(states)).unbind())
+            for at, _ in wanted:
+                row = self._rows[asks[at].row]
+                row.outputs += (next(outputs) for _ in range(1 + len(row.computed) - len(row.outputs)))
+
+    def settled(self, asks: Sequence[Ask]) -> None:
+        """Keep what was read, but for the last position, which a round that has to be tried again reads once more."""
+        rows = [self._rows[ask.row] for ask in asks]
+        self._cache.commit({row.slot: range(len(row.tokens) - 1) for row in rows})
 
     def _run(
         self, inputs: Sequence[RowInput], states: Float[Tensor, "tokens hidden"]
@@ -139,7 +142,7 @@ class EagleDrafter(TreeDrafter):
         """The layer's outputs, in the order of the inputs."""
         network, layer = self._network, self._network.model.layers[0]
         place = self._cache.begin(inputs)
-        ids = [token for one in inputs for token in (*one.tokens, *one.tree.tokens)]
+        ids = [token for one in inputs for token in (*one.tokens, *one.tree.tokens)[one.again :]]
         # The pass has its tokens group by group, the caller row by row.
         into = self._cache.shape.index([at for start, count in place.spans for at in range(start, start + count)])
         with torch.inference_mode():

@@ -100,7 +100,7 @@ class TransformersPass:
 
     def _group(self, place: Placement, group: Group, taps: Sequence[int]) -> tuple[Tensor, int, Tensor]:
         """Logits of the last `keep` columns of each row of a group, one row after the other; `keep`; and states."""
-        keep = max(len(row.tree) for row in group.rows) + 1
+        keep = min(max(len(row.tree) for row in group.rows) + 1, group.width)
         for layer in self._layers:
             layer.group = group
         output = self._network(

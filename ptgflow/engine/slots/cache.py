@@ -35,6 +35,9 @@ class RowInput:
     """The next tokens of the row's text, at least one."""
     tree: TokenTree = EMPTY
     """Proposals for what follows them."""
+    again: int = 0
+    """How many of these, tokens and then nodes, the pass before has written, with nothing kept of it since: a tree that
+    grows level by level is computed node by node. They are seen, and have no line in what the pass gives."""
     wanted: bool = True
     """Whether logits are wanted: after the last of `tokens` and after each node. Not while a prompt is being read."""
 
@@ -128,7 +131,7 @@ class SlotCache:
             SlotsFullError: there is no memory for the new tokens.
         """
         new = self._new(inputs)
-        self._reserve({row: brought.length + brought.count for row, brought in new.items()})
+        self._reserve({row: brought.end for row, brought in new.items()})
         groups = groups_of([self._buckets[capacity] for capacity in sorted(self._buckets)], new)
         starts: dict[int, int] = {}
         for group in groups:
@@ -136,13 +139,13 @@ class SlotCache:
             for row, brought in zip(group.bucket.members[group.first : group.last], group.rows, strict=True):
                 starts[row] = at
                 at += brought.count
-                self._rows[row].written = brought.length + brought.count
+                self._rows[row].written = brought.end
         tensor = self.shape.index
         wanted = [
             at
             for one in inputs
             if one.wanted
-            for at in range(starts[one.row] + len(one.tokens) - 1, starts[one.row] + new[one.row].count)
+            for at in range(starts[one.row] + new[one.row].told, starts[one.row] + new[one.row].count)
         ]
         brought_in_order = [row for group in groups for row in group.rows]
         return Placement(
@@ -164,11 +167,13 @@ class SlotCache:
         assert self._layout == "fixed", "ragged rows have no shape in common"
         new = self._new(inputs)
         assert all(brought.count <= width for brought in new.values()), "what a row brings fits"
+        assert not any(one.again for one in inputs), "a fixed shape begins behind the text"
         placed = [row for bucket in self._buckets.values() for row in bucket.members]
         self._reserve({row: self._rows[row].length + width for row in {*placed, *new}})
         (bucket,) = self._buckets.values()
-        for row, brought in new.items():
-            self._rows[row].written = brought.length + brought.count
+        for number in bucket.members:
+            row = self._rows[number]
+            row.written = new[number].end if number in new else row.length
         return FixedPlacement(
             bucket=bucket,
             width=width,
@@ -181,10 +186,16 @@ class SlotCache:
     def _new(self, inputs: Sequence[RowInput]) -> dict[int, NewTokens]:
         assert inputs, "a pass is over rows"
         assert len({one.row for one in inputs}) == len(inputs), "a pass lists a row once"
-        assert all(one.tokens for one in inputs), "every row of a pass brings a token"
-        return {
-            one.row: NewTokens(length=self._rows[one.row].length, tokens=one.tokens, tree=one.tree) for one in inputs
+        assert all(one.tokens for one in inputs), "every row of a pass has a token behind its text"
+        for one in inputs:
+            row = self._rows[one.row]
+            assert one.again <= row.written - row.length, "what is not computed again was written by the pass before"
+        new = {
+            one.row: NewTokens(length=self._rows[one.row].length, tokens=one.tokens, tree=one.tree, again=one.again)
+            for one in inputs
         }
+        assert all(brought.count for brought in new.values()), "every row of a pass brings something new"
+        return new
 
     def commit(self, kept: Mapping[int, Sequence[int]]) -> None:
         """Keep some of the tokens that the last pass wrote into rows, in ascending order, and move them into place.
@@ -258,7 +269,7 @@ class SlotCache:
                 mover = self._rows[number]
                 at = bucket.append(number)
                 if number in mover.bucket.members:
-                    bucket.copy(mover.bucket, mover.bucket.members.index(number), at, mover.length)
+                    bucket.copy(mover.bucket, mover.bucket.members.index(number), at, mover.written)
                     self._take_out(number, mover.bucket)
                 mover.bucket = bucket
 

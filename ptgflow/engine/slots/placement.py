@@ -23,29 +23,53 @@ class NewTokens:
     """Tokens that follow the row's text one after the other: at least one."""
     tree: TokenTree
     """Tokens that may follow them."""
+    again: int = 0
+    """How many of these, tokens and then nodes, the pass before has written: they are seen and not computed."""
+
+    @property
+    def start(self) -> int:
+        """The slot of the first token that is computed."""
+        return self.length + self.again
+
+    @property
+    def end(self) -> int:
+        """The slot behind the last one."""
+        return self.length + len(self.tokens) + len(self.tree)
 
     @property
     def count(self) -> int:
-        return len(self.tokens) + len(self.tree)
+        """Tokens that are computed."""
+        return self.end - self.start
+
+    @property
+    def told(self) -> int:
+        """The first of these after which logits can be wanted: the last token of the text, or the first node."""
+        return max(len(self.tokens) - 1 - self.again, 0)
 
     @property
     def ids(self) -> list[int]:
-        return [*self.tokens, *self.tree.tokens]
+        return [*self.tokens, *self.tree.tokens][self.again :]
 
     @property
     def positions(self) -> list[int]:
         """The position of each: a node's follows from its depth, not from its slot."""
+        return self.all_positions[self.again :]
+
+    @property
+    def all_positions(self) -> list[int]:
+        """Those of what is written already, too."""
         start = self.length + len(self.tokens)
         return [*range(self.length, start), *(start + depth for depth in self.tree.depths)]
 
-    def sees(self) -> Bool[Tensor, "new new"]:
-        """Which new tokens each new token may see: all that lead to it, and itself."""
-        size, pending = self.count, len(self.tokens)
+    def sees(self) -> Bool[Tensor, "new all"]:
+        """Which tokens, of those written already and the new ones, each new token may see: what leads to it, itself."""
+        pending = len(self.tokens)
+        size = pending + len(self.tree)
         seen = torch.ones(size, size, dtype=torch.bool).tril()
         for node in range(len(self.tree)):
             seen[pending + node, pending:] = False
             seen[pending + node, [pending + step for step in self.tree.path(node)]] = True
-        return seen
+        return seen[self.again :]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +108,7 @@ class Group:
         at = [
             (self.first + number) * capacity + slot
             for number, row in enumerate(self.rows)
-            for slot in range(row.length, row.length + row.count)
+            for slot in range(row.start, row.end)
         ]
         return self.bucket.shape.index(at)
 
@@ -108,7 +132,7 @@ class Group:
         A column of padding sees what the row's first new token sees, so that no column sees nothing.
         """
         device, slot = self.bucket.shape.device, torch.arange(self.bucket.capacity, device=self.bucket.shape.device)
-        starts = self.bucket.shape.index([row.length for row in self.rows])[:, None, None]
+        starts = self.bucket.shape.index([row.start for row in self.rows])[:, None, None]
         counts = self.bucket.shape.index([row.count for row in self.rows])[:, None, None]
         order = torch.arange(self.width, device=device)[None, :, None] - (self.width - counts)
         query = starts + order.clamp(min=0)
@@ -125,11 +149,11 @@ class Group:
         capacity = self.bucket.capacity
         seen = torch.zeros(row.count, capacity, dtype=torch.bool)
         seen[:, : row.length] = True
-        seen[:, row.length : row.length + row.count] = row.sees()
+        seen[:, row.length : row.end] = row.sees()
         if window is not None:
             query = torch.tensor(row.positions)
             position = torch.arange(capacity)
-            position[row.length : row.length + row.count] = query
+            position[row.length : row.end] = torch.tensor(row.all_positions)
             seen &= position > query[:, None] - window
         return seen
 

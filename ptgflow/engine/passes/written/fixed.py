@@ -59,8 +59,9 @@ class FixedPass:
 
     def tapped(self, inputs: Sequence[RowInput], taps: Sequence[int]) -> Tapped:
         width = max(len(one.tokens) + len(one.tree) for one in inputs)
-        # Where most rows of the bucket would take part for nothing, the pass over the others alone is shorter.
-        if width > WIDEST or 2 * len(inputs) < len(self._cache):
+        # Where most rows of the bucket would take part for nothing, the pass over the others alone is shorter. What a
+        # pass before has written has no place in a fixed shape.
+        if width > WIDEST or 2 * len(inputs) < len(self._cache) or any(one.again for one in inputs):
             return self._ragged.tapped(inputs, taps)
         width = max(width, self._network.fewest_columns)
         place = self._cache.begin_fixed(inputs, 1 << (width - 1).bit_length())
