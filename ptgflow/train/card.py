@@ -110,7 +110,7 @@ def markdown(facts: Facts) -> str:
         f"| time | {facts['seconds']} s |",
         f"| device | {facts['device']} |",
         "",
-        "Greedy decoding of prompts that were not trained on:",
+        "Greedy decoding of prompts that this run was not trained on:",
         "",
         "| tree | nodes a round | prompts | tokens a round |",
         "|---|---|---|---|",
