@@ -19,6 +19,8 @@ class Batch:
     states: Float[Tensor, "batch positions features"]
     answers: Bool[Tensor, "batch positions"]
     """Where the token is one of an answer: what heads learn to foresee. Neither prompts nor padding."""
+    step: int = 0
+    """Its number in the run: what is drawn at random follows from it, so that a resumed run draws the same."""
 
     def ahead(self, steps: int) -> Int[Tensor, "batch positions"]:
         """At each position the token so many steps further on; at the end, whatever."""
@@ -36,8 +38,8 @@ class Batch:
         return found
 
 
-def collated(examples: Sequence[Example], device: torch.device) -> Batch:
-    """One batch."""
+def collated(examples: Sequence[Example], device: torch.device, *, step: int = 0) -> Batch:
+    """One batch, that of a step."""
     most = max(len(one.tokens) for one in examples)
     tokens = torch.zeros(len(examples), most, dtype=torch.long)
     states = torch.zeros(len(examples), most, examples[0].states.shape[1])
@@ -46,7 +48,7 @@ def collated(examples: Sequence[Example], device: torch.device) -> Batch:
         tokens[row, : len(one.tokens)] = one.tokens
         states[row, : len(one.tokens)] = one.states
         answers[row, one.start : len(one.tokens)] = True
-    return Batch(tokens=tokens.to(device), states=states.to(device), answers=answers.to(device))
+    return Batch(tokens=tokens.to(device), states=states.to(device), answers=answers.to(device), step=step)
 
 
 @final

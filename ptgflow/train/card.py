@@ -32,7 +32,7 @@ def facts_of(spec: TrainSpec, model: LoadedModel, trained: Trained, found: tuple
         "license": spec.model.license,
         "trained_parameters": sum(one.numel() for one in trained.objective.network.parameters()),
         "draft_vocab_size": config.draft_vocab_size,
-        "heads": spec.heads.model_dump(),
+        "heads": spec.heads.own,
         "data": [{"file": name, "sha256": digest} for name, digest in trained.data],
         "invented_prompts": spec.invent,
         "start": None if spec.start is None else _start(Path(spec.start)),

@@ -23,7 +23,9 @@ from ptgflow.errors import RunError
 from ptgflow.train.answers import Answer, answers_of
 from ptgflow.train.features import FeatureStore
 from ptgflow.train.invented import invented_prompts
+from ptgflow.train.objectives.blockwise import BlockwiseObjective
 from ptgflow.train.objectives.eagle import EagleObjective
+from ptgflow.train.objectives.hydra import HydraObjective
 from ptgflow.train.objectives.medusa import MedusaObjective
 from ptgflow.train.objectives.objective import Objective, Teacher
 from ptgflow.train.prompts import read_prompts
@@ -170,7 +172,8 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
             heads=heads.heads,
             layers=heads.layers,
             taps=(model.layers,),
-            own_output=heads.own_output,
+            own_output=heads.own_output and heads.kind != "blockwise",
+            intermediate_size=(heads.width or model.hidden_size) if heads.kind == "blockwise" else None,
         )
         return made, (*taps, model.layers)
     made = HeadConfig(
@@ -233,6 +236,10 @@ def objective_of(spec: TrainSpec, config: HeadConfig, teacher: Teacher) -> Objec
     made: Objective
     if config.kind == "eagle":
         made = EagleObjective(config, teacher, steps=spec.heads.steps)
+    elif config.kind == "hydra":
+        made = HydraObjective(config, teacher)
+    elif config.kind == "blockwise":
+        made = BlockwiseObjective(config, teacher, sub_loss=spec.heads.sub_loss, seed=spec.seed)
     else:
         made = MedusaObjective(config, teacher)
     made.network.to(teacher.model.device)

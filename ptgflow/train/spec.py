@@ -1,11 +1,20 @@
 """What `ptgflow train` may be told. Data only."""
 
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
+
+Kind = Literal["medusa", "hydra", "blockwise", "eagle"]
+OPTIONS: Final[dict[Kind, frozenset[str]]] = {
+    "medusa": frozenset({"heads", "layers", "draft_vocab_size", "own_output"}),
+    "hydra": frozenset({"heads", "layers", "draft_vocab_size", "own_output"}),
+    "blockwise": frozenset({"heads", "width", "sub_loss", "draft_vocab_size"}),
+    "eagle": frozenset({"steps", "draft_vocab_size"}),
+}
+"""Which options each kind of heads has."""
 
 
 class HeadOptions(BaseModel):
@@ -13,14 +22,33 @@ class HeadOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["medusa", "hydra", "eagle"]
-    heads: int = Field(default=4, ge=1, le=16, description="positions ahead that are foreseen; eagle has one head")
-    layers: int = Field(default=1, ge=1, le=8, description="blocks of each head; eagle has one layer")
+    kind: Kind
+    heads: int = Field(default=4, ge=1, le=16, description="positions ahead that are foreseen")
+    layers: int = Field(default=1, ge=1, le=8, description="blocks of each head")
     steps: int = Field(default=4, ge=1, le=16, description="steps of eagle that are unrolled")
+    width: int | None = Field(
+        default=None, ge=1, description="hidden units of blockwise for each position; null: the model's hidden size"
+    )
+    sub_loss: Literal["mean", "random"] = Field(
+        default="mean", description="of blockwise: the loss of a batch is that of all positions, or of one drawn"
+    )
     draft_vocab_size: int | None = Field(
         default=4096, ge=2, description="the commonest tokens of the answers, which can be drafted; null: all"
     )
     own_output: bool = Field(default=True, description="whether an output matrix is trained, or the target's is used")
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The kind, and the options that it has."""
+        return self.model_dump(include={"kind", *OPTIONS[self.kind]})
+
+    @model_validator(mode="after")
+    def _of_the_kind(self) -> "HeadOptions":
+        others = sorted(self.model_fields_set - OPTIONS[self.kind] - {"kind"})
+        if others:
+            known = ", ".join(sorted(OPTIONS[self.kind]))
+            raise ValueError(f"{self.kind} heads have no option {others[0]!r}, but {known}")
+        return self
 
 
 class TrainSpec(BaseModel):

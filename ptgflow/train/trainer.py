@@ -126,7 +126,7 @@ class Trainer:
         rows = self._order.steps[self._step]
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
-        batch = collated([self._examples[row]() for row in rows], self._device)
+        batch = collated([self._examples[row]() for row in rows], self._device, step=self._step)
         with torch.autocast(self._device.type, torch.bfloat16) if self._mixed else nullcontext():
             loss = self._objective.loss(batch)
         self._optimizer.zero_grad(set_to_none=True)

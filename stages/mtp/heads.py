@@ -90,6 +90,20 @@ class Medusa(_Heads):
 
 
 @final
+class Hydra(_Heads):
+    """Heads on the last hidden state that also read the tokens drafted before."""
+
+    kind: ClassVar[str] = "hydra"
+
+
+@final
+class Blockwise(_Heads):
+    """One feed-forward layer on the last hidden state for all positions ahead."""
+
+    kind: ClassVar[str] = "blockwise"
+
+
+@final
 class Eagle(_Heads):
     """A small decoder over low, middle and high hidden states."""
 

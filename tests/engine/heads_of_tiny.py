@@ -2,13 +2,18 @@
 
 import torch
 
+from ptgflow.engine.heads.blockwise import BlockwiseNet
 from ptgflow.engine.heads.config import Base, HeadConfig
 from ptgflow.engine.heads.eagle import EagleNet
+from ptgflow.engine.heads.hydra import HydraNet
 from ptgflow.engine.heads.medusa import MedusaNet
 from ptgflow.train.saving import save_heads
 
+KINDS = ("medusa", "hydra", "blockwise", "eagle")
 DRAFTED = 120
 VOCABULARY = torch.arange(3, 3 + 2 * DRAFTED, 2)
+
+NETS = {"medusa": MedusaNet, "hydra": HydraNet, "blockwise": BlockwiseNet, "eagle": EagleNet}
 
 
 def base_of(model):
@@ -24,7 +29,10 @@ def base_of(model):
 
 def config_of(kind, model, **more):
     common = {"kind": kind, "base": base_of(model), "draft_vocab_size": DRAFTED}
-    if kind == "medusa":
+    if kind == "blockwise":
+        blockwise = {"heads": 3, "intermediate_size": 10, "own_output": False, "taps": (model.layers,)}
+        return HeadConfig(**{**common, **blockwise, **more})
+    if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {
         "taps": (0, 1, model.layers - 1),
@@ -40,7 +48,7 @@ def config_of(kind, model, **more):
 
 def net_of(config):
     torch.manual_seed(0)
-    net = {"medusa": MedusaNet, "eagle": EagleNet}[config.kind](config)
+    net = NETS[config.kind](config)
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     return net.eval()

@@ -11,6 +11,7 @@ from ptgflow.engine.acceptance import Unverified
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.growth import TREES, Wanted
 from ptgflow.engine.growth.chain import Chain
+from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.eagle_drafter import EagleDrafter
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
@@ -18,7 +19,7 @@ from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import Ask, DecodeRequest
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import EMPTY, TokenTree
-from tests.engine.heads_of_tiny import VOCABULARY, config_of, net_of, saved
+from tests.engine.heads_of_tiny import KINDS, VOCABULARY, config_of, net_of, saved
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 PROMPTS = [tuple(range(5, 20)), (7, 7, 8), tuple(range(3, 90, 2)), (9,)]
@@ -27,15 +28,14 @@ PROMPTS = [tuple(range(5, 20)), (7, 7, 8), tuple(range(3, 90, 2)), (9,)]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     made = {}
-    for kind in ("medusa", "eagle"):
+    for kind in KINDS:
         made[kind] = saved(tmp_path_factory.mktemp(kind), kind, MODEL)
     return made
 
 
 def drafter(folders, kind, tree="dyspec", size=12, **more):
     heads = load_heads(folders[kind], MODEL, kind=kind)
-    make = {"medusa": MedusaDrafter, "eagle": EagleDrafter}[kind]
-    return make(heads, MODEL, TREES[tree](), size=size, **more)
+    return drafter_of(heads, MODEL, TREES[tree](), size=size, **more)
 
 
 def decoded(requests, **options):
@@ -52,7 +52,7 @@ def decoded(requests, **options):
 PLAIN = [one.token_ids for one in decoded([DecodeRequest(prompt_ids=ids, max_new_tokens=24) for ids in PROMPTS])]
 
 
-@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tree", TREES)
 def test_any_heads_in_any_tree_leave_the_greedy_text(folders, kind, tree):
     joint = drafter(folders, kind, tree)
@@ -63,7 +63,7 @@ def test_any_heads_in_any_tree_leave_the_greedy_text(folders, kind, tree):
     assert all(one.agreed == one.accepted for one in found)
 
 
-@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_rows_draft_the_same_alone_and_among_others(folders, kind):
     """Beside rows that join and leave, share what they begin with, and read their prompts in pieces."""
     shared = tuple(range(5, 45))
@@ -143,7 +143,7 @@ def test_a_branch_of_eagle_is_drafted_as_if_it_were_alone(folders):
 
 
 def test_rows_without_a_state_draft_nothing(folders):
-    for kind in ("medusa", "eagle"):
+    for kind in KINDS:
         (proposal,) = drafter(folders, kind).propose([asked([3, 4])])
         assert proposal.tree == EMPTY
 

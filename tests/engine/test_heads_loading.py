@@ -9,12 +9,12 @@ from ptgflow.contracts import ModelCard
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
-from tests.engine.heads_of_tiny import VOCABULARY, saved
+from tests.engine.heads_of_tiny import KINDS, VOCABULARY, saved
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 
 
-@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_saved_is_loaded(kind, tmp_path):
     heads = load_heads(saved(tmp_path, kind, MODEL), MODEL, kind=kind)
     assert heads.config.kind == kind

@@ -10,14 +10,14 @@ from ptgflow.engine.growth import TREES
 from ptgflow.engine.lookup.datastore import Datastore
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RecipeError
-from tests.engine.heads_of_tiny import saved
+from tests.engine.heads_of_tiny import KINDS, saved
 
 CARD = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
 MODELS = {}
 PROMPTS = ["Tell me about ducks.", "abc abc abc abc", "One, two, three, one, two,"]
 DRAFTERS = (
     *("ngram", "suffix", "retrieval", "jacobi", "model", "cascade", "early_exit", "layer_skip", "ensemble"),
-    *("medusa", "eagle"),
+    *KINDS,
 )
 QUICK = settings(max_examples=3, deadline=None, phases=(Phase.generate,))
 
@@ -25,7 +25,7 @@ QUICK = settings(max_examples=3, deadline=None, phases=(Phase.generate,))
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     model = load_model(CARD)
-    heads = {kind: str(saved(tmp_path_factory.mktemp(kind), kind, model)) for kind in ("medusa", "eagle")}
+    heads = {kind: str(saved(tmp_path_factory.mktemp(kind), kind, model)) for kind in KINDS}
     return {**heads, "retrieval": str(stored(tmp_path_factory.mktemp("store"), model))}
 
 
@@ -41,7 +41,7 @@ def stored(folder, model):
 
 
 def flow_of(name, folders, **options):
-    if name in ("medusa", "eagle"):
+    if name in KINDS:
         return MTP(heads=name, weights=folders[name]) >> DraftVerify(drafter="judge", **options)
     chain, k = options.get("tree", "dyspec") == "chain", options.get("k", 32)
     more = {

@@ -5,7 +5,7 @@ import pytest
 from ptgflow import MTP, DraftVerify, compile
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.models.model import load_model
-from tests.engine.heads_of_tiny import saved
+from tests.engine.heads_of_tiny import KINDS, saved
 
 CARD = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
 MODEL = load_model(CARD)
@@ -14,7 +14,7 @@ PROMPT = "Tell me about ducks."
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    return {kind: str(saved(tmp_path_factory.mktemp(kind), kind, MODEL)) for kind in ("medusa", "eagle")}
+    return {kind: str(saved(tmp_path_factory.mktemp(kind), kind, MODEL)) for kind in KINDS}
 
 
 def run(flow, **options):
@@ -26,7 +26,7 @@ def plain():
     return run(DraftVerify(drafter="ar"))
 
 
-@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_alone_heads_write_more_than_one_token_a_round(folders, kind, plain):
     result = run(MTP(heads=kind, weights=folders[kind], k=4, threshold=0.0))
     assert result.guarantee.level == "none"
@@ -44,7 +44,7 @@ def test_what_a_head_is_unsure_of_is_left_to_the_target(folders, plain):
     assert sure.metrics.stages[0].proposed == 0
 
 
-@pytest.mark.parametrize("kind", ["medusa", "eagle"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("drafter", ["judge", "ngram"])
 @pytest.mark.parametrize("length", ["fixed", "expected_throughput"])
 def test_before_a_verifier_heads_draft_in_its_loop(folders, kind, drafter, length, plain):

@@ -15,9 +15,9 @@ from ptgflow.train.invented import invented_prompts
 from ptgflow.train.job import draft_vocabulary, head_config, objective_of, teacher_of, train
 from ptgflow.train.load import load_train
 from ptgflow.train.trainer import Trainer
+from tests.engine.heads_of_tiny import KINDS
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
-KINDS = ("medusa", "eagle")
 
 
 class Silent:

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-Kind = Literal["medusa", "hydra", "eagle"]
+Kind = Literal["medusa", "hydra", "blockwise", "eagle"]
 
 
 class Base(BaseModel):
@@ -31,7 +31,9 @@ class HeadConfig(BaseModel):
     heads: int = Field(default=1, ge=1, le=16, description="positions ahead, each with weights of its own")
     layers: int = Field(default=1, ge=1, description="blocks of each head")
     taps: tuple[int, ...] = Field(description="hidden states of the base that are read; see `ModelPass.tapped`")
-    own_output: bool = Field(default=True, description="whether logits come from weights of its own")
+    own_output: bool = Field(
+        default=True, validate_default=True, description="whether logits come from weights of its own"
+    )
     num_attention_heads: int | None = None
     num_key_value_heads: int | None = None
     head_dim: int | None = None
@@ -39,6 +41,13 @@ class HeadConfig(BaseModel):
     rms_norm_eps: float = 1e-5
     rope_parameters: dict[str, Any] | None = None
     max_position_embeddings: int | None = None
+
+    @field_validator("own_output")
+    @classmethod
+    def _shared_output(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("kind") == "blockwise":
+            raise ValueError("blockwise heads share the target's output matrix; it must be false")
+        return value
 
     @property
     def is_reduced(self) -> bool:

@@ -1,16 +1,28 @@
 """The drafter of each kind of heads."""
 
+from typing import Final
+
 from ptgflow.engine.growth import TreeBuilder
+from ptgflow.engine.heads.blockwise_drafter import BlockwiseDrafter
+from ptgflow.engine.heads.config import Kind
 from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.hydra_drafter import HydraDrafter
 from ptgflow.engine.heads.loading import Heads
 from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
+from ptgflow.engine.heads.state_drafter import StateDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import JointDrafter
+
+DRAFTERS: Final[dict[Kind, type[EagleDrafter | StateDrafter]]] = {
+    "medusa": MedusaDrafter,
+    "hydra": HydraDrafter,
+    "blockwise": BlockwiseDrafter,
+    "eagle": EagleDrafter,
+}
 
 
 def drafter_of(
     heads: Heads, model: LoadedModel, builder: TreeBuilder, *, size: int, least: float = 0.0
 ) -> JointDrafter:
     """A drafter with heads of any kind; the arguments are those of its class."""
-    make = EagleDrafter if heads.config.kind == "eagle" else MedusaDrafter
-    return make(heads, model, builder, size=size, least=least)
+    return DRAFTERS[heads.config.kind](heads, model, builder, size=size, least=least)

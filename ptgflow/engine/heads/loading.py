@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.shapes import expected_shapes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
@@ -95,38 +96,6 @@ def check_shapes(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> N
         if tuple(found.shape) != shape:
             reason = f"{name!r} is {list(found.shape)}, and its configuration says {list(shape)}"
             raise RunError([HEADS_UNREADABLE(path=path, reason=reason)])
-
-
-def expected_shapes(config: HeadConfig) -> dict[str, tuple[int, ...]]:
-    """Public name -> shape of every tensor of a kind of heads."""
-    hidden, drafts = config.base.hidden_size, config.draft_vocab_size
-    if config.kind == "medusa":
-        shapes: dict[str, tuple[int, ...]] = {}
-        for head in range(config.heads):
-            for block in range(config.layers):
-                shapes[f"{head}.{block}.linear.weight"] = (hidden, hidden)
-                shapes[f"{head}.{block}.linear.bias"] = (hidden,)
-            if config.own_output:
-                shapes[f"{head}.{config.layers}.weight"] = (drafts, hidden)
-        return shapes
-    size, inner = config.head_dim or 0, config.intermediate_size or 0
-    heads, key_heads = config.num_attention_heads or 0, config.num_key_value_heads or 0
-    attention, mlp = "midlayer.self_attn", "midlayer.mlp"
-    return {
-        "fc.weight": (hidden, len(config.taps) * hidden),
-        "midlayer.input_layernorm.weight": (hidden,),
-        "midlayer.hidden_norm.weight": (hidden,),
-        "midlayer.post_attention_layernorm.weight": (hidden,),
-        f"{attention}.q_proj.weight": (heads * size, 2 * hidden),
-        f"{attention}.k_proj.weight": (key_heads * size, 2 * hidden),
-        f"{attention}.v_proj.weight": (key_heads * size, 2 * hidden),
-        f"{attention}.o_proj.weight": (hidden, heads * size),
-        f"{mlp}.gate_proj.weight": (inner, hidden),
-        f"{mlp}.up_proj.weight": (inner, hidden),
-        f"{mlp}.down_proj.weight": (hidden, inner),
-        "norm.weight": (hidden,),
-        "lm_head.weight": (drafts, hidden),
-    }
 
 
 def _vocabulary(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> Int[Tensor, " draft_vocab"]:

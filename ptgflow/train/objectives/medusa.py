@@ -3,12 +3,12 @@
 from typing import Final, final
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.medusa import MedusaNet
 from ptgflow.train.batches import Batch
+from ptgflow.train.objectives.foreseen import foreseen
 from ptgflow.train.objectives.objective import Loss, Teacher
 
 DECAY: Final = 0.8
@@ -34,18 +34,13 @@ class MedusaObjective:
         return self._net
 
     def loss(self, batch: Batch) -> Loss:
-        size = self.config.base.hidden_size
-        states = batch.states[..., -size:]
+        states = batch.states[..., -self.config.base.hidden_size :]
         total, weights, hits = states.new_zeros(()), 0.0, []
-        tokens = int(batch.answers.sum())
         for number, head in enumerate(self._net):
-            labels = self._teacher.drafted[batch.ahead(2 + number)]
-            learnt = batch.learnt(2 + number)
-            known = learnt & (labels >= 0)
-            out = head(states[known])
+            learnt = foreseen(batch, self._teacher, 2 + number)
+            out = head(states[learnt.known])
             logits = out if self.config.own_output else out @ self._teacher.output.T
-            wanted, weight = labels[known], DECAY**number
-            total = total + weight * F.cross_entropy(logits.float(), wanted, reduction="sum") / max(len(wanted), 1)
-            weights += weight
-            hits.append(float((logits.argmax(-1) == wanted).sum()) / max(int(learnt.sum()), 1))
-        return Loss(value=total / weights, hits=tuple(hits), tokens=tokens)
+            weight = DECAY**number
+            total, weights = total + weight * learnt.cross_entropy(logits), weights + weight
+            hits.append(learnt.hits(logits))
+        return Loss(value=total / weights, hits=tuple(hits), tokens=int(batch.answers.sum()))

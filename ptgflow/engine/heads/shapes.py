@@ -1,0 +1,86 @@
+"""The tensors that each kind of heads has, by their public names."""
+
+from ptgflow.engine.heads.config import HeadConfig
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def expected_shapes(config: HeadConfig) -> Shapes:
+    """Public name -> shape of every tensor of a kind of heads."""
+    if config.kind == "medusa":
+        return _medusa(config)
+    if config.kind == "hydra":
+        return _hydra(config)
+    if config.kind == "blockwise":
+        return _blockwise(config)
+    return _eagle(config)
+
+
+def output_names(config: HeadConfig) -> list[str]:
+    """Of heads with output matrices of their own, and one for each position: what these are called."""
+    if config.kind == "medusa":
+        return [f"{head}.{config.layers}" for head in range(config.heads)]
+    return [f"hydra_lm_head.{head}" for head in range(config.heads)]
+
+
+def _outputs(config: HeadConfig, *, bias: bool) -> Shapes:
+    found: Shapes = {}
+    for name in output_names(config) if config.own_output else ():
+        found[f"{name}.weight"] = (config.draft_vocab_size, config.base.hidden_size)
+        if bias:
+            found[f"{name}.bias"] = (config.draft_vocab_size,)
+    return found
+
+
+def _medusa(config: HeadConfig) -> Shapes:
+    hidden = config.base.hidden_size
+    found: Shapes = {}
+    for head in range(config.heads):
+        for block in range(config.layers):
+            found[f"{head}.{block}.linear.weight"] = (hidden, hidden)
+            found[f"{head}.{block}.linear.bias"] = (hidden,)
+    return {**found, **_outputs(config, bias=False)}
+
+
+def _hydra(config: HeadConfig) -> Shapes:
+    hidden = config.base.hidden_size
+    found: Shapes = {}
+    for head in range(config.heads):
+        for block in range(config.layers):
+            names, inputs = (("linear",), hidden) if block else (("linear", "res_connection"), (2 + head) * hidden)
+            for name in names:
+                found[f"hydra_mlp.{head}.{block}.{name}.weight"] = (hidden, inputs)
+                found[f"hydra_mlp.{head}.{block}.{name}.bias"] = (hidden,)
+    return {**found, **_outputs(config, bias=True)}
+
+
+def _blockwise(config: HeadConfig) -> Shapes:
+    inner, outer = config.heads * (config.intermediate_size or 0), config.heads * config.base.hidden_size
+    return {
+        "inner.weight": (inner, config.base.hidden_size),
+        "inner.bias": (inner,),
+        "outer.weight": (outer, inner),
+        "outer.bias": (outer,),
+    }
+
+
+def _eagle(config: HeadConfig) -> Shapes:
+    hidden, drafts = config.base.hidden_size, config.draft_vocab_size
+    size, inner = config.head_dim or 0, config.intermediate_size or 0
+    heads, key_heads = config.num_attention_heads or 0, config.num_key_value_heads or 0
+    attention, mlp = "midlayer.self_attn", "midlayer.mlp"
+    return {
+        "fc.weight": (hidden, len(config.taps) * hidden),
+        "midlayer.input_layernorm.weight": (hidden,),
+        "midlayer.hidden_norm.weight": (hidden,),
+        "midlayer.post_attention_layernorm.weight": (hidden,),
+        f"{attention}.q_proj.weight": (heads * size, 2 * hidden),
+        f"{attention}.k_proj.weight": (key_heads * size, 2 * hidden),
+        f"{attention}.v_proj.weight": (key_heads * size, 2 * hidden),
+        f"{attention}.o_proj.weight": (hidden, heads * size),
+        f"{mlp}.gate_proj.weight": (inner, hidden),
+        f"{mlp}.up_proj.weight": (inner, hidden),
+        f"{mlp}.down_proj.weight": (hidden, inner),
+        "norm.weight": (hidden,),
+        "lm_head.weight": (drafts, hidden),
+    }
