@@ -7,9 +7,10 @@ from safetensors.torch import load_file, save_file
 
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.heads.loading import load_heads
+from ptgflow.engine.heads.shapes import expected_shapes
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
-from tests.engine.heads_of_tiny import KINDS, VOCABULARY, saved
+from tests.engine.heads_of_tiny import KINDS, VOCABULARY, config_of, net_of, saved
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 
@@ -41,6 +42,24 @@ def test_heads_of_another_model_are_refused_with_both_sides(field, value, words,
         return
     with pytest.raises(RunError, match=rf"PTG621[\s\S]*{words}"):
         load_heads(tmp_path, MODEL, kind="medusa")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("own_output", [True, False])
+def test_the_networks_have_just_the_tensors_that_are_checked(kind, own_output):
+    if (kind, own_output) in (("blockwise", True), ("eagle", False)):
+        return  # Neither can be.
+    config = config_of(kind, MODEL, own_output=own_output)
+    found = {name: tuple(one.shape) for name, one in net_of(config).state_dict().items()}
+    assert found == expected_shapes(config)
+
+
+def test_blockwise_heads_have_no_output_of_their_own(tmp_path):
+    saved(tmp_path, "blockwise", MODEL)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "own_output": True}))
+    with pytest.raises(RunError, match=r"PTG622.*own_output.*share the target's output matrix"):
+        load_heads(tmp_path, MODEL, kind="blockwise")
 
 
 def test_heads_of_another_kind_are_refused(tmp_path):

@@ -71,8 +71,9 @@ def test_many_requests_share_the_heads(folders, plain):
         assert plan.run(PROMPT).text == plain.text
 
 
-def test_more_tokens_a_round_than_heads_are_refused(folders):
-    result = run(MTP(heads="medusa", weights=folders["medusa"], k=5))
+@pytest.mark.parametrize("kind", ["medusa", "hydra", "blockwise"])
+def test_more_tokens_a_round_than_heads_are_refused(folders, kind):
+    result = run(MTP(heads=kind, weights=folders[kind], k=5))
     assert not result.ok
     assert "PTG624" in result.error_report
     assert "k=4 or less" in result.error_report

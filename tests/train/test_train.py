@@ -67,10 +67,12 @@ def spec_of(kind, data, output, *more):
     return spec
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "more"), [*((kind, ()) for kind in KINDS), ("blockwise", ("heads.sub_loss=random", "heads.width=24"))]
+)
+def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, more, data, tmp_path, monkeypatch):
     watch = Silent()
-    whole = train(spec_of(kind, data, tmp_path / "whole"), MODEL, watch)
+    whole = train(spec_of(kind, data, tmp_path / "whole", *more), MODEL, watch)
     assert whole.loss < whole.first_loss
     assert watch.steps[-1].step == watch.steps[-1].steps == 18
 
@@ -84,7 +86,7 @@ def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, data, tmp
         done.append(1)
         return original(self)
 
-    spec = spec_of(kind, data, tmp_path / "killed")
+    spec = spec_of(kind, data, tmp_path / "killed", *more)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_one", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -133,15 +135,26 @@ def test_the_command_writes_heads_that_load(kind, data, tmp_path, capsys):
 
 
 def test_heads_start_from_what_the_target_foresees(data, tmp_path):
-    """Medusa's heads are the target's own before they have learnt anything."""
-    spec = spec_of("medusa", data, tmp_path)
-    config, _ = head_config(spec, MODEL)
-    ids = draft_vocabulary([], config.draft_vocab_size, MODEL)
-    teacher = teacher_of(MODEL, ids)
-    net = objective_of(spec, config, teacher).network
-    state = torch.randn(3, MODEL.hidden_size)
-    for head in net:
-        assert torch.equal(head[: config.layers](state), state)
+    """Heads on the last state are the target's own before they have learnt anything."""
+    nets = {}
+    for kind in ("medusa", "hydra", "blockwise"):
+        spec = spec_of(kind, data, tmp_path)
+        config, _ = head_config(spec, MODEL)
+        nets[kind] = objective_of(spec, config, teacher_of(MODEL, draft_vocabulary([], 100, MODEL))).network
+    state, embedded = torch.randn(3, MODEL.hidden_size), torch.randn(4, 3, MODEL.hidden_size)
+    for head in range(4):
+        assert torch.equal(nets["medusa"][head](state), state)
+        assert torch.equal(nets["hydra"].ahead(head, state, list(embedded[: head + 1])), state)
+        assert torch.equal(nets["blockwise"](state)[:, head], state)
+
+
+def test_output_matrices_of_their_own_start_as_the_target_s(data, tmp_path):
+    ids = draft_vocabulary([], 100, MODEL)
+    for kind, name in (("medusa", "1.1.weight"), ("hydra", "hydra_lm_head.1.weight")):
+        spec = spec_of(kind, data, tmp_path, "heads.own_output=true", "heads.layers=1", "heads.heads=2")
+        config, _ = head_config(spec, MODEL)
+        net = objective_of(spec, config, teacher_of(MODEL, ids)).network
+        assert torch.equal(net.get_parameter(name), MODEL.output_rows(ids))
 
 
 def test_a_checkpoint_of_another_run_is_not_gone_on_with(data, tmp_path, monkeypatch):
@@ -163,6 +176,9 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_with(data, tmp_path, monkeyp
         (["epochs=0"], "epochs"),
         (["epoch=3"], "epochs"),
         (["heads.steps=3"], "heads"),
+        (["+heads.steps=3"], "medusa heads have no option 'steps'"),
+        (["heads=blockwise", "+heads.own_output=true"], "blockwise heads have no option 'own_output'"),
+        (["heads=hydra", "heads.sub_loss=mean"], "heads"),
         (["-m"], "train runs once"),
     ],
 )

@@ -11,7 +11,7 @@ from ptgflow.engine.heads.config import HeadConfig
 
 @final
 class BlockwiseNet(nn.Module):
-    """For position i ahead x + (V ReLU(U x + a) + b)_i, projected by the target's own output matrix (section 4).
+    """For position i ahead x + (V ReLU(U x + a) + b)_i, projected by the target's own output matrix (section 6).
 
     Hidden and output size of the layer are those of one position times their number, and every output reads every
     hidden unit. The paper's k positions include the next one; here the target is frozen and its own head foresees that
@@ -32,4 +32,4 @@ class BlockwiseNet(nn.Module):
     def forward(self, states: Float[Tensor, "*tokens hidden"]) -> Float[Tensor, "*tokens heads hidden"]:
         """From hidden states at position t to what the output matrix reads for the tokens at t + 2, t + 3, ..."""
         made = cast("Tensor", self.outer(F.relu(self.inner(states))))
-        return states[..., None, :] + made.unflatten(-1, (self.config.heads, -1))
+        return states[..., None, :] + made.view(*states.shape[:-1], self.config.heads, -1)

@@ -38,8 +38,8 @@ class GroundedBlock(nn.Module):
 class HydraNet(nn.Module):
     """The heads, with the public names of their tensors: `hydra_mlp.{head}.{block}.*`, `hydra_lm_head.{head}.*`.
 
-    Head i, from the hidden state at position t and the tokens at t + 1 to t + 1 + i, foresees that at t + 2 + i
-    (section 3: grounded MLP heads).
+    Head i, from the hidden state at position t and the tokens at t + 1 to t + 1 + i, foresees that at t + 2 + i.
+    This is the authors' grounded MLP head; the prefix attention of Hydra++ is left out.
     """
 
     def __init__(self, config: HeadConfig) -> None:

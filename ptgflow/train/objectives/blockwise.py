@@ -41,7 +41,7 @@ class BlockwiseObjective:
     def loss(self, batch: Batch) -> Loss:
         teacher, heads = self._teacher, self.config.heads
         states = self._net(batch.states[..., -self.config.base.hidden_size :])
-        trained = range(heads)
+        trained = list(range(heads))
         if self._sub_loss == "random":
             trained = [random.Random(f"{self._seed} {batch.step}").randrange(heads)]
         losses: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""Hydra: each head learns the target's own distribution, given the tokens before (arXiv 2402.05109, section 4.1)."""
+"""Hydra: each head learns the target's own distribution, given the tokens before (arXiv 2402.05109)."""
 
 from typing import final
 
