@@ -205,10 +205,10 @@ def heads_to_start_from(folder: Path, config: HeadConfig, model: LoadedModel) ->
     """
     known = load_heads(folder, model, kind=config.kind)
     asked, there = config.model_dump(), known.config.model_dump()
-    # The settings follow from the base, and that is the model's.
+    # All other settings follow from the base, and that is the model's.
     findings = [
         HEADS_MISMATCH(path=str(folder), what=name, want=asked[name], have=there[name])
-        for name in ("heads", "layers", "draft_vocab_size", "own_output", "taps")
+        for name in ("heads", "layers", "draft_vocab_size", "own_output", "intermediate_size", "taps")
         if asked[name] != there[name]
     ]
     if findings:

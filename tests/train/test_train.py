@@ -12,10 +12,10 @@ from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
 from ptgflow.train.invented import invented_prompts
-from ptgflow.train.job import draft_vocabulary, head_config, objective_of, teacher_of, train
+from ptgflow.train.job import draft_vocabulary, head_config, heads_to_start_from, objective_of, teacher_of, train
 from ptgflow.train.load import load_train
 from ptgflow.train.trainer import Trainer
-from tests.engine.heads_of_tiny import KINDS
+from tests.engine.heads_of_tiny import KINDS, saved
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 
@@ -95,6 +95,14 @@ def test_loss_falls_and_a_killed_run_goes_on_to_the_same_weights(kind, more, dat
     assert resumed.tokens == whole.tokens
     for name, weight in whole.objective.network.state_dict().items():
         assert torch.equal(weight, resumed.objective.network.state_dict()[name]), name
+
+
+def test_heads_of_another_width_are_not_gone_on_with(tmp_path):
+    folder = saved(tmp_path, "blockwise", MODEL)
+    config = load_heads(folder, MODEL, kind="blockwise").config
+    assert heads_to_start_from(folder, config, MODEL).config == config
+    with pytest.raises(RunError, match=r"PTG621.*intermediate_size"):
+        heads_to_start_from(folder, config.model_copy(update={"intermediate_size": 11}), MODEL)
 
 
 def test_a_run_goes_on_from_trained_heads_of_its_shape(data, tmp_path, capsys):
