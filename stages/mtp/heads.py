@@ -9,7 +9,8 @@ from ptgflow.engine.acceptance import Unverified
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.growth.chain import Chain
 from ptgflow.engine.heads.drafters import drafter_of
-from ptgflow.engine.heads.loading import Heads, load_heads
+from ptgflow.engine.heads.head_weights import Heads
+from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
 from ptgflow.errors import RunError

@@ -2,7 +2,7 @@
 
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.eagle_drafter import EagleDrafter
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import JointDrafter

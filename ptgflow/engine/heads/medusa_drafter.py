@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
 from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import linear_maker
 from ptgflow.engine.request import Ask

@@ -26,6 +26,7 @@ from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.models.sources import Tiny, resolve
 from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
 from ptgflow.engine.passes.interface import ModelPass
+from ptgflow.engine.passes.linear import Linear, PlainLinear
 from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker, linear_maker, resolved
 from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
 from ptgflow.engine.passes.written.fixed import FixedPass
@@ -81,6 +82,15 @@ class LoadedModel:
             return Network(self.weights).embed(ids)
         found: Tensor = self.weights.get_input_embeddings()(ids)
         return found
+
+    @property
+    def output(self) -> Linear:
+        """What the last normed state is multiplied with for logits, as the passes have it: nothing is copied."""
+        if isinstance(self.weights, WrittenModel):
+            return self.weights.head
+        head = self.weights.get_output_embeddings()
+        assert head is not None, "a causal model has an output matrix"
+        return PlainLinear(head.weight, head.bias)
 
     @torch.no_grad()
     def output_rows(self, ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
