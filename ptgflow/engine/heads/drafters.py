@@ -13,4 +13,6 @@ def drafter_of(
 ) -> JointDrafter:
     """A drafter with heads of any kind; the arguments are those of its class."""
     make = EagleDrafter if heads.config.kind == "eagle" else MedusaDrafter
-    return make(heads, model, builder, size=size, least=least)
+    made = make(heads, model, builder, size=size, least=least)
+    made.source = heads.source
+    return made
