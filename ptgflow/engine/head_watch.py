@@ -15,7 +15,7 @@ set in 65,000 comes to this."""
 
 @final
 class HeadWatch:
-    """Counts, for each set of heads, drafts that did not even have the target's own token for the next place."""
+    """Counts, for each set of heads, drafts that did not even have the token that the target wrote next."""
 
     def __init__(self) -> None:
         self._failed: Counter[str] = Counter()
@@ -23,17 +23,18 @@ class HeadWatch:
         """Sets that have been right once, or that have been told of."""
 
     def see(self, member: Member, block: Block) -> list[Diagnostic]:
-        """Compare what heads proposed for the next place with the target's own token there.
+        """Compare what heads proposed for the next place with what the target wrote there.
 
-        That is the target's word whatever drafters made the tree, however much of it was verified, and whatever the
-        rule kept.
+        The target's word is the first token of a block whatever drafters made the tree and however much of it was
+        verified; but where a rule keeps what the target did not say, only a proposal that it did say counts.
         """
+        on_its_word = block.agreed or not block.path or member.row.request.accept.sampled != "none"
         found: list[Diagnostic] = []
         for source, first in member.foreseen:
             if source in self._settled:
                 continue
             self._failed[source] += 1
-            if block.own[0] in first:
+            if on_its_word and block.tokens[0] in first:
                 self._settled.add(source)
             elif self._failed[source] == ROUNDS:
                 self._settled.add(source)

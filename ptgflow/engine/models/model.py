@@ -19,7 +19,7 @@ from ptgflow.diagnostics.codes.runtime import (
 )
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.models.agreement import check_agreement, token_laws
-from ptgflow.engine.models.card_check import CAUSAL_DECODER, check_card, end_ids_of
+from ptgflow.engine.models.card_check import abilities_of, check_card, end_ids_of
 from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.progress import Progress, silent
@@ -62,6 +62,8 @@ class LoadedModel:
     capabilities: frozenset[Capability]
     config: PretrainedConfig
     """The checkpoint's own, with the sizes of its layers."""
+    folder: Path | None = None
+    """The checkpoint's, with what the model does not hold of it; None: it was made in memory."""
 
     @property
     def hidden_size(self) -> int:
@@ -168,7 +170,8 @@ def load_model(
         reason = "int8 weights need the written-out pass on a processor"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write model.dtype=auto")])
     codec = Codec(tokenizer, model=card.name, end_ids=end_ids_of(network), rows=network.config.vocab_size)
-    check_card(card, network, codec)
+    able = abilities_of(folder)
+    check_card(card, network, codec, able)
     _settle(card, network, device, None if written else FLOATS[dtype])
     facts = {
         "vocab_size": network.config.vocab_size,
@@ -188,7 +191,8 @@ def load_model(
         device=device,
         dtype=dtype,
         shapes="fixed" if written and _are_fixed(accelerate, device) else "ragged",
-        capabilities=CAUSAL_DECODER if card.capabilities is None else card.capabilities,
+        capabilities=able if card.capabilities is None else card.capabilities,
+        folder=folder,
         **facts,
     )
 
