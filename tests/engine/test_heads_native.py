@@ -156,3 +156,11 @@ def test_modules_that_are_incomplete_or_of_another_family_are_told(words, tmp_pa
     mimo(tmp_path, **DAMAGES[words])
     with pytest.raises(RunError, match=f"PTG652.*{words}"):
         load_native(load_model(card(tmp_path)))
+
+
+@pytest.mark.parametrize("architecture", ["deepseek_v3", "glm4_moe", "qwen3_next"])
+def test_architectures_whose_pass_is_not_computed_are_named_before_their_modules_are(architecture, folder, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": architecture, "num_nextn_predict_layers": 1}))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(RunError, match=rf"PTG608.*its architecture is '{architecture}'"):
+        load_model(card(tmp_path))
