@@ -10,6 +10,7 @@ from typing import Final, final
 from ptgflow.diagnostics import Diagnostic
 from ptgflow.diagnostics.codes.runtime import BATCH_HALVED, DECODE_LIMIT
 from ptgflow.engine.costs.widths import WidthPolicy
+from ptgflow.engine.head_watch import HeadWatch
 from ptgflow.engine.member import Member
 from ptgflow.engine.memory import is_out_of_memory
 from ptgflow.engine.models.model import LoadedModel
@@ -64,6 +65,7 @@ class DecodeLoop:
         self._max_rows = max_rows
         self._chunk = chunk
         self._proposing = Proposing(widths or ALL)
+        self._watch = HeadWatch()
         self._next = 0
         self._passes = 0
         self._waiting: deque[RowId] = deque()
@@ -222,6 +224,7 @@ class DecodeLoop:
                 continue
             block = blocks[at]
             self._proposing.learn(member, proposal, block)
+            self._warnings += self._watch.see(member, block)
             text = member.row.settle(self._passes, proposal, block)
             if text and member.row.request.visible:
                 settled[row_id] = text

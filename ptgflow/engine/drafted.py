@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from ptgflow.engine.member import Member
 from ptgflow.engine.memory import is_out_of_memory
 from ptgflow.engine.merging import merged
-from ptgflow.engine.request import Ask, JointDrafter, Proposal
+from ptgflow.engine.request import Ask, JointDrafter, Proposal, Trained
 from ptgflow.engine.row import NOTHING
+from ptgflow.engine.trees import TokenTree
 
 
 def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int]) -> list[Proposal | Exception]:
@@ -27,6 +28,7 @@ def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int
     for at, (member, limit) in enumerate(zip(members, limits, strict=True)):
         request = member.row.request
         member.gain.asked = False
+        member.foreseen.clear()
         if limit < 1:
             continue
         if request.drafter is not None:
@@ -42,6 +44,8 @@ def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int
             members[at].gain.took(seconds)
         for at, proposal in zip(rows, proposals, strict=True):
             parts[at].append(proposal)
+            if isinstance(joint, Trained) and joint.source and isinstance(proposal, Proposal) and len(proposal.tree):
+                members[at].foreseen.append((joint.source, _first(proposal.tree)))
     return [_one(found, limit) for found, limit in zip(parts, limits, strict=True)]
 
 
@@ -53,6 +57,11 @@ def _one(found: Sequence[Proposal | Exception], limit: int) -> Proposal | Except
     if not proposals:
         return NOTHING
     return proposals[0] if len(proposals) == 1 else merged(proposals, limit=limit)
+
+
+def _first(tree: TokenTree) -> frozenset[int]:
+    """The tokens that may stand at the next place."""
+    return frozenset(token for token, parent in zip(tree.tokens, tree.parents, strict=True) if parent < 0)
 
 
 def _own(member: Member, limit: int) -> Proposal | Exception:

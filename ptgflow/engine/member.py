@@ -37,6 +37,8 @@ class Member:
         """What it waits to copy from another row."""
         self.gain = Gain()
         """What it has of the drafters that it shares."""
+        self.foreseen: list[tuple[str, frozenset[int]]] = []
+        """In this round: of each set of heads that has drafted where it is from, and its tokens for the next place."""
         self.depth = 0
         """How many levels its next draft may have."""
         self.looked = False

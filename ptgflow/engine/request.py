@@ -109,6 +109,16 @@ class Listening(Protocol):
         ...
 
 
+@runtime_checkable
+class Trained(Protocol):
+    """What a joint drafter also is that has weights from somewhere."""
+
+    @property
+    def source(self) -> str:
+        """The folder, for who has to be told that they foresee nothing; empty: not from a folder."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeRequest:
     """One row for a decoding loop."""

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ptgflow.compiler.source import Cards
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.native_modules import native_modules
 from ptgflow.recipe.recipe_file import SHIPPED, shipped_choices
 
 CAUSAL = frozenset({Capability.CAUSAL, Capability.KV_CACHE, Capability.HIDDEN_STATES, Capability.LAYER_ACCESS})
@@ -29,6 +30,11 @@ def shipped_cards(config_dir: Path | None = None) -> Cards:
         return None
 
     return Cards(find=find, names=lambda: [name for name in shipped_choices("model", config_dir) if find(name)])
+
+
+def _able(folder: Path) -> frozenset[Capability]:
+    """What a causal model's folder shows that it can do."""
+    return CAUSAL | {Capability.NATIVE_MTP} if native_modules(folder)[1] else CAUSAL
 
 
 def _read(path: Path) -> ModelCard | None:
@@ -61,7 +67,7 @@ def card_facts(card: ModelCard) -> ModelCard:
     limit = said.get("max_position_embeddings")
     return card.model_copy(
         update={
-            "capabilities": CAUSAL if causal else frozenset[Capability](),
+            "capabilities": _able(config.parent) if causal else frozenset[Capability](),
             "context_length": card.context_length or (limit if isinstance(limit, int) else None),
         }
     )

@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH
+from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
 from ptgflow.engine.heads.config import Base, HeadConfig
-from ptgflow.engine.heads.loading import Heads, load_heads
+from ptgflow.engine.heads.head_weights import Heads
+from ptgflow.engine.heads.loading import WEIGHTS, load_heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import resolved
 from ptgflow.errors import RunError
@@ -204,6 +205,9 @@ def heads_to_start_from(folder: Path, config: HeadConfig, model: LoadedModel) ->
         RunError: HEADS_UNREADABLE or HEADS_MISMATCH.
     """
     known = load_heads(folder, model, kind=config.kind)
+    if not (folder / WEIGHTS).is_file():
+        reason = f"training goes on from heads that ptgflow has trained, and there is no {WEIGHTS}"
+        raise RunError([HEADS_UNREADABLE(path=str(folder), reason=reason)])
     asked, there = config.model_dump(), known.config.model_dump()
     # All other settings follow from the base, and that is the model's.
     findings = [

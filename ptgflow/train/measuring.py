@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.growth import TREES
 from ptgflow.engine.heads.drafters import drafter_of
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.eagle import draft_to_target
-from ptgflow.engine.heads.loading import CONFIG, OFFSETS, WEIGHTS
+from ptgflow.engine.heads.head_weights import OFFSETS
+from ptgflow.engine.heads.loading import CONFIG, WEIGHTS
 from ptgflow.errors import RunError
 
 

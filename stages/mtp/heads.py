@@ -1,5 +1,6 @@
-"""MTP with trained heads: k tokens a round by confidence, judged by nobody; or drafts for the verifier behind it."""
+"""MTP with prediction heads: k tokens a round by confidence, judged by nobody; or drafts for the verifier behind it."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -9,21 +10,21 @@ from ptgflow.engine.acceptance import Unverified
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.growth.chain import Chain
 from ptgflow.engine.heads.drafters import drafter_of
-from ptgflow.engine.heads.loading import Heads, load_heads
+from ptgflow.engine.heads.head_weights import Heads
+from ptgflow.engine.heads.loading import load_heads
+from ptgflow.engine.heads.native.loading import load_native
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.mtp.shipped import shipped_heads
-from ptgflow.stages.mtp.spec import HeadOptions
+from ptgflow.stages.mtp.spec import HeadOptions, StepOptions
 
 
-class _Heads(AbstractDrafting[Prompt, Draft]):
-    """What all kinds of heads share."""
+class _Predicting(AbstractDrafting[Prompt, Draft], ABC):
+    """What all that predicts several tokens shares."""
 
-    kind: ClassVar[str]
-
-    def __init__(self, options: HeadOptions) -> None:
+    def __init__(self, options: StepOptions) -> None:
         self._options = options
         self._alone: JointDrafter | None = None
         """The drafter of the stage on its own. It is made once: it holds the weights, and what it knows of rows."""
@@ -32,19 +33,17 @@ class _Heads(AbstractDrafting[Prompt, Draft]):
         """Yield one request whose proposals are all kept.
 
         Raises:
-            RunError: NO_HEADS, HEADS_UNREADABLE or HEADS_MISMATCH.
+            RunError: what is wrong with the heads.
         """
         if self._alone is None:
             # The target writes one token of each round itself, so the heads write the k - 1 others.
             ahead = self._options.k - 1
-            heads = self._load(context.model, context.slot).config
-            if heads.kind != "eagle" and ahead > heads.heads:
-                raise RunError(
-                    [TOO_FEW_HEADS(slot=context.slot, k=self._options.k, heads=heads.heads, most=heads.heads + 1)]
-                )
-            builder = Chain(depth=ahead)
-            self._alone = self.drafter(
-                context.model, context.slot, builder, size=max(ahead, 1), least=self._options.threshold
+            heads = self._load(context.model, context.slot)
+            most = heads.config.heads
+            if heads.config.kind != "eagle" and ahead > most:
+                raise RunError([TOO_FEW_HEADS(slot=context.slot, k=self._options.k, heads=most, most=most + 1)])
+            self._alone = drafter_of(
+                heads, context.model, Chain(depth=ahead), size=max(ahead, 1), least=self._options.threshold
             )
         decoded = yield DecodeRequest(
             prompt_ids=value.token_ids,
@@ -73,8 +72,27 @@ class _Heads(AbstractDrafting[Prompt, Draft]):
         """A drafter with these heads, for this stage or for a verifier behind it."""
         return drafter_of(self._load(model, slot), model, builder, size=size, least=least)
 
+    @abstractmethod
     def _load(self, model: LoadedModel, slot: str) -> Heads:
-        given = self._options.weights
+        """The weights, checked against the model."""
+
+
+class _Heads(_Predicting, ABC):
+    """Heads that were trained for a finished model."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, options: HeadOptions) -> None:
+        super().__init__(options)
+        self._weights = options.weights
+
+    def _load(self, model: LoadedModel, slot: str) -> Heads:
+        """Heads from a folder, or those that ship.
+
+        Raises:
+            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
+        """
+        given = self._weights
         folder = Path(given) if given is not None else shipped_heads(model.name, self.kind)
         if folder is None:
             stage = f"{slot!r} (mtp/{self.kind})"
@@ -108,3 +126,17 @@ class Eagle(_Heads):
     """A small decoder over low, middle and high hidden states."""
 
     kind: ClassVar[str] = "eagle"
+
+
+@final
+class Native(_Predicting):
+    """The modules that the checkpoint of the model brings along."""
+
+    def _load(self, model: LoadedModel, slot: str) -> Heads:
+        """The checkpoint's own.
+
+        Raises:
+            RunError: MODULES_UNUSABLE.
+        """
+        del slot
+        return load_native(model)

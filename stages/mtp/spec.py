@@ -7,8 +7,8 @@ from ptgflow.contracts import Capability, MethodSpec, Paradigm, StageOptions
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE, Capability.HIDDEN_STATES})
 
 
-class HeadOptions(StageOptions):
-    """What every kind of head shares."""
+class StepOptions(StageOptions):
+    """How much is written a round, whatever predicts it."""
 
     k: int = Field(
         default=4, ge=1, le=16, description="most tokens written a round, where no verifier stands right behind"
@@ -19,6 +19,11 @@ class HeadOptions(StageOptions):
         le=1.0,
         description="probability below which a head's token is not written, where no verifier stands right behind",
     )
+
+
+class HeadOptions(StepOptions):
+    """What every kind of trained head shares."""
+
     weights: str | None = Field(
         default=None, description="a folder with trained heads; null: those that ship for the model"
     )
@@ -66,7 +71,8 @@ METHODS = (
         name="native",
         summary="the prediction modules that the checkpoint brings along",
         reference="DeepSeek-V3, arXiv 2412.19437; MiMo, arXiv 2505.07608",
-        options=HeadOptions,
+        options=StepOptions,
         needs=_NEEDS | {Capability.NATIVE_MTP},
+        implementation="ptgflow.stages.mtp.heads:Native",
     ),
 )

@@ -38,8 +38,8 @@ def drafter(folders, kind, tree="dyspec", size=12, **more):
     return drafter_of(heads, MODEL, TREES[tree](), size=size, **more)
 
 
-def decoded(requests, **options):
-    loop = DecodeLoop(MODEL, **{"max_rows": 3, **options})
+def decoded(requests, model=MODEL, **options):
+    loop = DecodeLoop(model, **{"max_rows": 3, **options})
     rows = [loop.admit(request) for request in requests]
     found = {}
     while not loop.idle:

@@ -16,6 +16,7 @@ from ptgflow.train.job import draft_vocabulary, head_config, heads_to_start_from
 from ptgflow.train.load import load_train
 from ptgflow.train.trainer import Trainer
 from tests.engine.heads_of_tiny import KINDS, saved
+from tests.engine.public_heads import medusa, write
 
 MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
 
@@ -119,6 +120,9 @@ def test_a_run_goes_on_from_trained_heads_of_its_shape(data, tmp_path, capsys):
     other = "heads.draft_vocab_size=90"
     assert main(["train", *more, other, f"start={tmp_path / 'first'}", f"output={tmp_path / 'x'}"]) == 2
     assert "PTG621" in capsys.readouterr().err
+    write(tmp_path / "published", medusa(), file="medusa_lm_head.safetensors")
+    assert main(["train", *more, f"start={tmp_path / 'published'}", f"output={tmp_path / 'x'}"]) == 2
+    assert "training goes on from heads that ptgflow has trained" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -217,6 +217,25 @@ EMPTY_DATASTORE: Final = Rule(
     what="The files that a datastore was to be built from, or the datastore itself, hold no token.",
     why="There is nothing to retrieve, so nothing would ever be drafted.",
 )
+HEADS_FORESEE_NOTHING: Final = Rule(
+    code="PTG651",
+    slug="heads-foresee-nothing",
+    severity=Severity.WARNING,
+    message="the heads in {path!r} have drafted {rounds} times and were not right once",
+    help="check that they were trained for this very model; if they were, draft with something else for such text",
+    what="Of the first drafts of a set of heads none had the token that the target wrote next. Published formats do "
+    "not say for which weights heads were trained, so that only their work shows that they are for others.",
+    why="The text is right all the same, but each draft costs time for nothing.",
+)
+MODULES_UNUSABLE: Final = Rule(
+    code="PTG652",
+    slug="modules-unusable",
+    message="cannot use the prediction modules of {model!r}: {reason}",
+    help="draft with something else, for example  DraftVerify(drafter='ngram'), or use a complete checkpoint of MiMo",
+    what="Some checkpoints bring modules that predict the tokens after the next one. They are of the checkpoint's own "
+    "kind, and this one's are incomplete, or of a kind that ptgflow has no drafter for.",
+    why="A module that is run in another way than it was trained foresees nothing.",
+)
 UNKNOWN_TOKEN: Final = Rule(
     code="PTG620",
     slug="unknown-token",

@@ -30,6 +30,8 @@ class TreeDrafter(ABC):
         self._builder = builder
         self._size = size
         self._least = least
+        self.source = ""
+        """Where weights that are its own are from; see `Trained`."""
 
     @property
     def width(self) -> int:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.state_drafter import NOTHING, StateDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Ask

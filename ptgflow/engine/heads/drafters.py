@@ -6,8 +6,8 @@ from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.blockwise_drafter import BlockwiseDrafter
 from ptgflow.engine.heads.config import Kind
 from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.hydra_drafter import HydraDrafter
-from ptgflow.engine.heads.loading import Heads
 from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
 from ptgflow.engine.heads.state_drafter import StateDrafter
 from ptgflow.engine.models.model import LoadedModel
@@ -25,4 +25,6 @@ def drafter_of(
     heads: Heads, model: LoadedModel, builder: TreeBuilder, *, size: int, least: float = 0.0
 ) -> JointDrafter:
     """A drafter with heads of any kind; the arguments are those of its class."""
-    return DRAFTERS[heads.config.kind](heads, model, builder, size=size, least=least)
+    made = DRAFTERS[heads.config.kind](heads, model, builder, size=size, least=least)
+    made.source = heads.source
+    return made

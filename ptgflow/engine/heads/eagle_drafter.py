@@ -1,26 +1,22 @@
-"""The EAGLE-3 head at work: a small decoder with slots of its own, that follows the target row by row."""
+"""A head with a decoder layer at work: a small decoder with slots of its own, that follows the target row by row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
 from ptgflow.engine.growth.computed import ComputedNodes
 from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
-from ptgflow.engine.heads.eagle import rotary_of
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_network import HeadNetwork
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.passes.attention import FULL, AttentionPattern
-from ptgflow.engine.passes.linear import Linear
-from ptgflow.engine.passes.precision import activation_dtype, linear_maker
+from ptgflow.engine.passes.attention import FULL
 from ptgflow.engine.passes.written.forward import attending_of
-from ptgflow.engine.passes.written.network import Network, paired
-from ptgflow.engine.passes.written.weights import WrittenLayer, WrittenModel
+from ptgflow.engine.passes.written.network import paired
 from ptgflow.engine.request import Ask
 from ptgflow.engine.slots import RowInput, SlotCache
 
@@ -31,7 +27,7 @@ class _Row:
 
     slot: int
     states: list[Tensor] = field(default_factory=list[Tensor])
-    """`fc` of the target's states, at every position that the target has read."""
+    """What is kept of the target's states, at every position that the target has read."""
     tokens: tuple[int, ...] = ()
     """What is read in this round."""
     computed: ComputedNodes = field(default_factory=ComputedNodes)
@@ -49,7 +45,7 @@ class EagleDrafter(TreeDrafter):
         """Lay out the weights for the device.
 
         Args:
-            heads: of the kind `eagle`.
+            heads: of the kind `eagle`, in any layout.
             model: the target, whose embedding the head reads.
             builder: the shape of the trees.
             size: most nodes of a tree.
@@ -58,8 +54,8 @@ class EagleDrafter(TreeDrafter):
         super().__init__(builder, size=size, least=least)
         self.taps: tuple[int, ...] = heads.config.taps
         self._vocabulary = heads.vocabulary.to(model.device)
-        self._embed = model.embed
-        self._network, self._fc, self._input_norm = _network(heads, model)
+        self._head = HeadNetwork(heads, model)
+        self._network = self._head.network
         self._cache = SlotCache(self._network.model.shape)
         self._rows: dict[int, _Row] = {}
 
@@ -69,7 +65,7 @@ class EagleDrafter(TreeDrafter):
         if known is None:
             known = self._rows[row] = _Row(self._cache.admit())
         with torch.inference_mode():
-            known.states += self._fc(states.to(self._network.model.dtype)).unbind() if tokens else ()
+            known.states += self._head.kept(states).unbind() if tokens else ()
 
     def fork(self, row: int, source: int, length: int) -> None:
         """Copy what both rows share. The last position is read anew: its next token is another one."""
@@ -111,7 +107,7 @@ class EagleDrafter(TreeDrafter):
             row = self._rows[asks[at].row]
             lines += (row.outputs[row.computed.places[node] + 1] for node in one.nodes)
         with torch.inference_mode():
-            found = iter(candidates_of(self._network.logits(torch.stack(lines)), self._vocabulary, self._builder.width))
+            found = iter(candidates_of(self._head.logits(torch.stack(lines)), self._vocabulary, self._builder.width))
         return [[next(found) for _ in one.nodes] for _, one in wanted]
 
     def _compute(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> None:
@@ -139,69 +135,16 @@ class EagleDrafter(TreeDrafter):
     def _run(
         self, inputs: Sequence[RowInput], states: Float[Tensor, "tokens hidden"]
     ) -> Float[Tensor, "tokens hidden"]:
-        """The layer's outputs, in the order of the inputs."""
+        """What the layer leaves, in the order of the inputs."""
         network, layer = self._network, self._network.model.layers[0]
         place = self._cache.begin(inputs)
         ids = [token for one in inputs for token in (*one.tokens, *one.tree.tokens)[one.again :]]
         # The pass has its tokens group by group, the caller row by row.
         into = self._cache.shape.index([at for start, count in place.spans for at in range(start, start + count)])
         with torch.inference_mode():
-            embedded = self._embed(self._cache.shape.index(ids)).to(network.model.dtype)
-            normed = torch.cat(
-                (self._normed(embedded, self._input_norm), self._normed(states, layer.before_attention)), dim=-1
-            )
+            normed, residual = self._head.enter(self._cache.shape.index(ids), states)
             lined = paired(torch.empty_like(normed).index_copy_(0, into, normed))
             attendings = [attending_of(network, group) for group in place.groups]
             rotation = network.rotations(place.positions)[FULL]
-            x = states + network.attend(0, layer, lined, rotation, attendings)[into]
-            return x + network.mlp(layer, x)
-
-    def _normed(self, x: Tensor, factor: Tensor) -> Tensor:
-        return F.rms_norm(x, factor.shape, factor, self._network.model.eps)
-
-
-def _network(heads: Heads, model: LoadedModel) -> tuple[Network, Linear, Tensor]:
-    """The head's layer written out; the product that joins the target's states; the norm of embeddings."""
-    config = heads.config
-    dtype = activation_dtype("float32" if model.dtype == "int8" else model.dtype, model.device)
-    make = linear_maker("float32" if model.dtype == "int8" else model.dtype, model.device)
-    tensors = {name: one.to(model.device) for name, one in heads.tensors.items()}
-    assert config.num_attention_heads, "the configuration was checked"
-    assert config.num_key_value_heads, "the configuration was checked"
-    assert config.head_dim, "the configuration was checked"
-    attention, mlp = "midlayer.self_attn", "midlayer.mlp"
-
-    def norm(name: str) -> Tensor:
-        return tensors[f"{name}.weight"].to(dtype)
-
-    layer = WrittenLayer(
-        kind=FULL,
-        before_attention=norm("midlayer.hidden_norm"),
-        qkv=make(torch.cat([tensors[f"{attention}.{one}_proj.weight"] for one in "qkv"]), None),
-        head_norm=None,
-        out=make(tensors[f"{attention}.o_proj.weight"], None),
-        after_attention=None,
-        before_mlp=norm("midlayer.post_attention_layernorm"),
-        gate_up=make(torch.cat([tensors[f"{mlp}.{one}_proj.weight"] for one in ("gate", "up")]), None),
-        down=make(tensors[f"{mlp}.down_proj.weight"], None),
-        after_mlp=None,
-    )
-    written = WrittenModel(
-        layers=(layer,),
-        embedding=tensors["lm_head.weight"],
-        embedding_scale=1.0,
-        final_norm=norm("norm"),
-        head=make(tensors["lm_head.weight"], None),
-        rotary=rotary_of(config).to(model.device),
-        rotary_by_kind=False,
-        pattern=AttentionPattern(kinds=(FULL,), window=None),
-        heads=config.num_attention_heads,
-        key_heads=config.num_key_value_heads,
-        size=config.head_dim,
-        scale=config.head_dim**-0.5,
-        eps=config.rms_norm_eps,
-        activation=F.silu,
-        soft_cap=None,
-        dtype=dtype,
-    )
-    return Network(written), make(tensors["fc.weight"], None), norm("midlayer.input_layernorm")
+            x = residual + network.attend(0, layer, lined, rotation, attendings)[into]
+            return self._head.leave(x + network.mlp(layer, x))

@@ -1,8 +1,9 @@
 """Heads from a folder, checked against the model that they are to draft for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from jaxtyping import Int
@@ -13,51 +14,66 @@ from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.head_weights import OFFSETS, Heads
+from ptgflow.engine.heads.public.formats import load_public
 from ptgflow.engine.heads.shapes import expected_shapes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
 WEIGHTS: Final = "heads.safetensors"
 CONFIG: Final = "config.json"
-OFFSETS: Final = "d2t"
-"""The tensor of a draft vocabulary: what is to be added to a draft id to get the target's."""
-
-
-class Heads:
-    """The weights of a set of heads by their public names, and what they are."""
-
-    def __init__(self, config: HeadConfig, tensors: dict[str, Tensor], vocabulary: Int[Tensor, " draft_vocab"]) -> None:
-        self.config = config
-        self.tensors = tensors
-        self.vocabulary = vocabulary
-        """The target's id of each token that can be drafted."""
+_OURS: Final = {"kind", "base"}
+"""What our own configuration has, and no published one."""
 
 
 def load_heads(folder: Path, model: LoadedModel, *, kind: str) -> Heads:
     """Read heads and check that they are the model's.
 
+    A folder is ptgflow's own, or in a published format (see `public`).
+
     Raises:
-        RunError: HEADS_UNREADABLE or HEADS_MISMATCH.
+        RunError: HEADS_UNREADABLE, HEADS_MISMATCH, or UNSAFE_WEIGHTS.
     """
+    said = _read_config(folder)
+    found = _own(folder, said, model, kind) if said.keys() & _OURS else load_public(folder, said, model, kind=kind)
+    return replace(found, source=str(folder))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     path = str(folder)
     if not (folder / CONFIG).is_file():
         raise RunError([HEADS_UNREADABLE(path=path, reason=f"there is no {CONFIG} in it")])
     try:
-        config = HeadConfig.model_validate_json((folder / CONFIG).read_text(encoding="utf-8"))
+        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{CONFIG}: {_reason(error)}")]) from error
+    if not isinstance(said, dict):
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{CONFIG} is no JSON object")])
+    return said
+
+
+def _own(folder: Path, said: dict[str, Any], model: LoadedModel, kind: str) -> Heads:
+    """Heads as `ptgflow train` saves them."""
+    path = str(folder)
+    try:
+        config = HeadConfig.model_validate(said)
         tensors = load_file(folder / WEIGHTS)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise RunError([HEADS_UNREADABLE(path=path, reason=f"{CONFIG}: {place}: {first['msg']}")]) from error
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{WEIGHTS}: {reason}")]) from error
+    except (OSError, SafetensorError) as error:
+        raise RunError([HEADS_UNREADABLE(path=path, reason=f"{WEIGHTS}: {_reason(error)}")]) from error
     if config.kind != kind:
         raise RunError([HEADS_MISMATCH(path=path, what="kind", want=kind, have=config.kind)])
     check_base(config, model, path)
     vocabulary = _vocabulary(config, tensors, path)
     check_shapes(config, tensors, path)
     return Heads(config, {name: one.float() for name, one in tensors.items()}, vocabulary)
+
+
+def _reason(error: BaseException) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def check_base(config: HeadConfig, model: LoadedModel, path: str) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.heads.at_once_drafter import AtOnceDrafter
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder
 from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
-from ptgflow.engine.heads.loading import Heads
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.shapes import output_names
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.linear import Linear

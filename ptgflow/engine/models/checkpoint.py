@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import (
@@ -22,7 +23,11 @@ from ptgflow.errors import RunError
 
 FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"})
 """`model_type` of the architectures whose keys and values the engine keeps by position."""
+_SAME_PASS: Final = {"mimo": "qwen2"}
+"""Architectures whose pass is another one's; what they have beside it is read by `heads.native`. The Python files that
+they bring for it are not run."""
 _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_CONFIG_ERRORS: Final = (StrictDataclassError, ValueError, KeyError, TypeError)
 _READ_ERRORS: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
 
 
@@ -92,16 +97,28 @@ def check_family(card: ModelCard, model_type: str) -> None:
 
 def _config(card: ModelCard, folder: Path) -> Any:
     """The folder's configuration; code of its own was already refused or allowed."""
+    said = _read_json(card, folder / "config.json")
+    if said.get("model_type") in _SAME_PASS:
+        return _as_another(card, said)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=card.trust_remote_code, local_files_only=True)
     except _READ_ERRORS as error:
-        declared = _read_json(card, folder / "config.json").get("model_type")
+        declared = said.get("model_type")
         if isinstance(declared, str) and declared not in FAMILIES:
             check_family(card, declared)
         raise _unreadable(card, f"its config.json cannot be used: {_first_line(error)}") from error
     if not card.trust_remote_code:
         check_family(card, config.model_type)
     return config
+
+
+def _as_another(card: ModelCard, said: dict[str, Any]) -> Any:
+    """The configuration of the architecture whose pass it is."""
+    kept = {key: one for key, one in said.items() if key not in ("model_type", "auto_map", "architectures")}
+    try:
+        return AutoConfig.for_model(_SAME_PASS[said["model_type"]], **kept)
+    except _CONFIG_ERRORS as error:
+        raise _unreadable(card, f"its config.json cannot be used: {_first_line(error)}") from error
 
 
 def _attention(config: Any) -> str:
@@ -136,8 +153,10 @@ def _check_code(card: ModelCard, folder: Path) -> None:
         return
     asked: set[str] = set()
     for name in ("config.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            asked |= _code_files(_read_json(card, folder / name).get("auto_map"))
+        said = _read_json(card, folder / name) if (folder / name).is_file() else {}
+        if name == "config.json" and said.get("model_type") in _SAME_PASS:
+            continue
+        asked |= _code_files(said.get("auto_map"))
     if asked:
         raise RunError([REMOTE_CODE(source=card.source, files=", ".join(sorted(asked)))])
 

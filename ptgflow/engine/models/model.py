@@ -19,13 +19,14 @@ from ptgflow.diagnostics.codes.runtime import (
 )
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.models.agreement import check_agreement, token_laws
-from ptgflow.engine.models.card_check import CAUSAL_DECODER, check_card, end_ids_of
+from ptgflow.engine.models.card_check import abilities_of, check_card, end_ids_of
 from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.models.sources import Tiny, resolve
 from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
 from ptgflow.engine.passes.interface import ModelPass
+from ptgflow.engine.passes.linear import Linear, PlainLinear
 from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker, linear_maker, resolved
 from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
 from ptgflow.engine.passes.written.fixed import FixedPass
@@ -61,6 +62,8 @@ class LoadedModel:
     capabilities: frozenset[Capability]
     config: PretrainedConfig
     """The checkpoint's own, with the sizes of its layers."""
+    folder: Path | None = None
+    """The checkpoint's, with what the model does not hold of it; None: it was made in memory."""
 
     @property
     def hidden_size(self) -> int:
@@ -81,6 +84,15 @@ class LoadedModel:
             return Network(self.weights).embed(ids)
         found: Tensor = self.weights.get_input_embeddings()(ids)
         return found
+
+    @property
+    def output(self) -> Linear:
+        """What the last normed state is multiplied with for logits, as the passes have it: nothing is copied."""
+        if isinstance(self.weights, WrittenModel):
+            return self.weights.head
+        head = self.weights.get_output_embeddings()
+        assert head is not None, "a causal model has an output matrix"
+        return PlainLinear(head.weight, head.bias)
 
     @torch.no_grad()
     def output_rows(self, ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
@@ -158,7 +170,8 @@ def load_model(
         reason = "int8 weights need the written-out pass on a processor"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write model.dtype=auto")])
     codec = Codec(tokenizer, model=card.name, end_ids=end_ids_of(network), rows=network.config.vocab_size)
-    check_card(card, network, codec)
+    able = abilities_of(folder)
+    check_card(card, network, codec, able)
     _settle(card, network, device, None if written else FLOATS[dtype])
     facts = {
         "vocab_size": network.config.vocab_size,
@@ -178,7 +191,8 @@ def load_model(
         device=device,
         dtype=dtype,
         shapes="fixed" if written and _are_fixed(accelerate, device) else "ragged",
-        capabilities=CAUSAL_DECODER if card.capabilities is None else card.capabilities,
+        capabilities=able if card.capabilities is None else card.capabilities,
+        folder=folder,
         **facts,
     )
 
