@@ -21,8 +21,8 @@ class StageRecord:
     proposed: int = 0
     accepted: int = 0
     agreed: int = 0
-    """Of those the tokens that are the target's own where they stand; at temperature 0 all of them where a lossless rule
-    judged."""
+    """Of those the tokens that are the target's own where they stand; at temperature 0 all of them where a lossless
+    rule judged."""
     own: int | None = None
     """Of `tokens_out` those that are the target's greedy choice after the text before them, those that it wrote itself
     among them; None above temperature 0, and where nothing was decoded."""

@@ -101,7 +101,7 @@ UNUSABLE_PLUGIN: Final = Rule(
     slug="unusable-plugin",
     message="the entry point {name!r} of {package!r} ({value}) offers no methods that can be used: {reason}",
     help="mend it, or do without it: pip uninstall {package}",
-    what="An installed package offers methods by an entry point of the group `ptgflow.methods`, which must name a tuple "
-    "of `MethodSpec`, each with a name of its own and a contract that its paradigm allows.",
+    what="An installed package offers methods by an entry point of the group `ptgflow.methods`, which must name a "
+    "tuple of `MethodSpec`, each with a name of its own and a contract that its paradigm allows.",
     why="If it were skipped, a recipe would mean one thing where the package loads and another where it does not.",
 )
