@@ -51,7 +51,8 @@ class Watched:
         return {
             "agreement": self.total("own") / self.total("tokens_out"),
             "agreement_of_heads": self.total("agreed") / kept if kept else None,
-            "tokens_per_round": self.total("tokens_out") / self.total("rounds"),
+            # Of rounds that wrote; a long prompt is read in several passes before the first of them.
+            "tokens_per_round": self.total("tokens_out") / (self.total("verify_rounds") + len(self.records)),
         }
 
 

@@ -89,8 +89,9 @@ def ours(plan: Plan, see: Callable[[Result], None] | None = None) -> Run:
                 assert happened.ok, happened.error
                 found[happened.id] = happened
         results = [found[at] for at in range(len(prompts))]
-        for one in results if see is not None else ():
-            see(one)
+        if see is not None:
+            for one in results:
+                see(one)
         accepted = [one.metrics.acceptance_length for one in results if one.metrics is not None]
         return [list(one.token_ids) for one in results], [length for length in accepted if length is not None]
 
