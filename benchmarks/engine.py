@@ -79,7 +79,9 @@ class Reference:
         return ids[:end]
 
 
-def ours(plan: Plan) -> Run:
+def ours(plan: Plan, see: Callable[[Result], None] | None = None) -> Run:
+    """A plan's answers; `see` is shown each result."""
+
     def run(prompts: Sequence[str]) -> tuple[list[list[int]], list[float]]:
         found: dict[str | int, Result] = {}
         for happened in plan.run_many([Ask(id=at, prompt=prompt) for at, prompt in enumerate(prompts)]):
@@ -87,6 +89,9 @@ def ours(plan: Plan) -> Run:
                 assert happened.ok, happened.error
                 found[happened.id] = happened
         results = [found[at] for at in range(len(prompts))]
+        if see is not None:
+            for one in results:
+                see(one)
         accepted = [one.metrics.acceptance_length for one in results if one.metrics is not None]
         return [list(one.token_ids) for one in results], [length for length in accepted if length is not None]
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from ptgflow.executors.events import Event
-from ptgflow.executors.result import Result
+from ptgflow.executors.result import Result, StageRecord
 
 
 class Downloads:
@@ -114,11 +114,19 @@ def report(result: Result) -> str:
     ]
     lines += [
         f"  {stage.name:<8} {stage.method:<22} {stage.tokens_out} tokens, {stage.rounds} rounds, {stage.wall_s:.1f} s"
+        f"{_agreement(result, stage)}"
         for stage in metrics.stages
         if stage.method
     ]
     lines.append(f"guarantee {result.guarantee}")
     return "\n".join(lines)
+
+
+def _agreement(result: Result, stage: StageRecord) -> str:
+    """How much of it is the target's own text, where that is not promised."""
+    if result.guarantee.level != "none" or stage.agreement is None:
+        return ""
+    return f", {100 * stage.agreement:.1f} % agree with {result.model}"
 
 
 def _ending(result: Result) -> str:

@@ -176,7 +176,11 @@ class Decoded:
     accepted: int
     """Proposals kept."""
     agreed: int = 0
-    """Proposals kept that are the target's own token where they stand: all of them under a lossless rule."""
+    """Proposals kept that are the target's own token where they stand: all of them under a lossless rule at
+    temperature 0."""
+    own: int | None = None
+    """Of `token_ids` how many are the target's greedy choice after the text before them, the tokens that it wrote
+    itself among them. None above temperature 0, where no single token is the target's."""
     verify_rounds: int
     """Passes after those over the prompt."""
     end_id: int | None = None

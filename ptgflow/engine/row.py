@@ -30,6 +30,7 @@ class Row:
         self._scores: list[float] = []
         self._tops: list[tuple[tuple[int, float], ...]] = []
         self._verdicts: list[Verdict] = []
+        self._own: list[bool] = []
         self._rejected: list[int] = []
         self._passes: list[int] = []
         self._verify_rounds = 0
@@ -79,7 +80,8 @@ class Row:
         path = block.path[:read]
         self._proposed += len(proposal.tree)
         self._accepted += len(path)
-        self._agreed += min(block.agreed, len(path))
+        agreed = block.agreed[: len(path)]
+        self._agreed += sum(agreed)
         kept_nodes = set(path)
         self._rejected += (token for node, token in enumerate(proposal.tree.tokens) if node not in kept_nodes)
         kept = tokens[:ends]
@@ -88,6 +90,7 @@ class Row:
         self._tops += block.tops[: len(kept)]
         verdicts: list[Verdict] = ["accepted" if at < len(path) else "corrected" for at in range(len(kept))]
         self._verdicts += verdicts
+        self._own += (*agreed, True)[: len(kept)]
         self.context += kept
         if ends is not None:
             self._end_id = tokens[ends]
@@ -112,6 +115,7 @@ class Row:
             proposed=self._proposed,
             accepted=self._accepted,
             agreed=self._agreed,
+            own=None if self.request.sampling.temperature > 0 else sum(self._own),
             end_id=self._end_id,
             verify_rounds=self._verify_rounds,
         )
@@ -142,5 +146,6 @@ class Row:
         tail = len(cut.tail)
         self._scores[cut.kept :] = [self._scores[cut.kept] / tail for _ in cut.tail]
         self._verdicts[cut.kept :] = [self._verdicts[cut.kept] for _ in cut.tail]
+        self._own[cut.kept :] = [self._own[cut.kept] for _ in cut.tail]
         if self._tops:
             self._tops[cut.kept :] = [self._tops[cut.kept] if not at else () for at in range(tail)]

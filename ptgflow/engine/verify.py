@@ -25,8 +25,8 @@ class Block:
     """Log-probability of each, in nats; see `Decoded.scores`."""
     tops: tuple[tuple[tuple[int, float], ...], ...]
     """The likeliest tokens at each place, where the row asks for them."""
-    agreed: int
-    """How many of the nodes that were kept are the target's likeliest token at their place, or its own draw."""
+    agreed: tuple[bool, ...]
+    """For each node that was kept, whether it is the target's own token there: its likeliest, or its own draw."""
     own: tuple[int, ...] = ()
     """The target's token after the text and then after each node, where a drafter listens; see `Listening`."""
 
@@ -70,7 +70,7 @@ def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question
             tokens=written,
             scores=tuple(next(scores) for _ in written),
             tops=_tops(prediction, rows, question),
-            agreed=sum(
+            agreed=tuple(
                 prediction.own(at) == token for at, token in zip(rows, written[: len(found.path)], strict=False)
             ),
             own=said,

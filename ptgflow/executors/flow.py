@@ -222,9 +222,16 @@ def _record(stage: BoundStage, value: Segment, result: object, answers: list[Dec
         proposed=sum(answer.proposed for answer in answers),
         accepted=sum(answer.accepted for answer in answers),
         agreed=sum(answer.agreed for answer in answers),
+        own=total([answer.own for answer in answers]),
         verify_rounds=sum(answer.verify_rounds for answer in answers),
         how=result.how if isinstance(result, Branches) else _drafted_by(stage),
     )
+
+
+def total(counts: Sequence[int | None]) -> int | None:
+    """The sum of counts; None where there are none, or one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
 
 
 def _drafted_by(stage: BoundStage) -> str:

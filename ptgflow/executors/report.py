@@ -13,7 +13,7 @@ from ptgflow.compiler.program import Program
 from ptgflow.contracts import Draft, Guarantee, Segment, Text
 from ptgflow.engine.models.codec import Codec
 from ptgflow.errors import PtgError
-from ptgflow.executors.flow import Track
+from ptgflow.executors.flow import Track, total
 from ptgflow.executors.request import Job
 from ptgflow.executors.result import Metrics, Result, SegmentRecord, StageRecord, TokenLogprobs
 from ptgflow.executors.worker import Running
@@ -132,6 +132,7 @@ def _summed(slot: str, records: Sequence[StageRecord]) -> StageRecord:
         proposed=sum(record.proposed for record in own),
         accepted=sum(record.accepted for record in own),
         agreed=sum(record.agreed for record in own),
+        own=total([record.own for record in own]),
         verify_rounds=sum(record.verify_rounds for record in own),
         how="; ".join(record.how for record in own if record.how),
     )

@@ -21,10 +21,20 @@ class StageRecord:
     proposed: int = 0
     accepted: int = 0
     agreed: int = 0
-    """Of those the tokens that are the target's own where they stand; all of them where a lossless rule judged."""
+    """Of those the tokens that are the target's own where they stand; at temperature 0 all of them where a lossless
+    rule judged."""
+    own: int | None = None
+    """Of `tokens_out` those that are the target's greedy choice after the text before them, those that it wrote itself
+    among them; None above temperature 0, and where nothing was decoded."""
     verify_rounds: int = 0
     how: str = ""
     """What a split decided, and why."""
+    agreement: float | None = field(init=False)
+    """`own / tokens_out`: how much of what was written the target would have written there."""
+
+    def __post_init__(self) -> None:
+        share = None if self.own is None or self.tokens_out == 0 else self.own / self.tokens_out
+        object.__setattr__(self, "agreement", share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,15 @@ def prepare(snippet: Snippet, folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         if name == "pyproject.toml":
-            table, _, rows = text.partition("]\n")
-            group = table.rpartition('entry-points."')[2].rstrip('"')
+            groups = tomllib.loads(text)["project"]["entry-points"]
             info = folder / "example-0.1.dist-info"
             info.mkdir()
             (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 0.1\n")
-            (info / "entry_points.txt").write_text(f"[{group}]\n{rows.replace(chr(34), '')}")
+            lines = [
+                f"[{group}]\n" + "\n".join(f"{key} = {value}" for key, value in rows.items())
+                for group, rows in groups.items()
+            ]
+            (info / "entry_points.txt").write_text("\n".join(lines))
 
 
 def run_command(command: str, folder: Path) -> tuple[int, str]:

@@ -12,12 +12,14 @@ import torch
 import yaml
 
 import ptgflow.recipes
+from ptgflow import Result, load_recipe
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
 from ptgflow.engine.request import DecodeRequest, Proposal
 from ptgflow.engine.trees import TokenTree
+from ptgflow.executors.request import Ask
 from ptgflow.stages.draft_verify.lookup import NgramDrafter
 
 pytestmark = pytest.mark.model
@@ -33,6 +35,14 @@ OWN_PROMPTS = (
     "Say only the word yes.",
     "Is water wet? Answer with one word.",
 )
+
+RECIPES = {
+    "eagle": ("mtp_dv",),
+    "medusa": ("mtp_dv", "stage@stages.write=mtp/medusa"),
+    "ngram": ("draft_verify",),
+    "ensemble": ("mtp_dv", "stage@stages.check=draft_verify/ensemble"),
+}
+"""Shipped recipes and their swaps."""
 
 
 @dataclass
@@ -150,14 +160,66 @@ def compare(model, prompts, references, count, batch, drafters):
         written = [*answer.token_ids, *([expected[-1]] if ended and answer.finish_reason == "stop" else [])]
         figures.tokens += len(written)
         figures.rounds += answer.rounds
-        if written == expected:
+        if is_tie(written, expected, gaps):
+            figures.ties += 1
+        else:
             count_rounds(figures, drafter, prompt, expected, model.codec.eos_ids)
-            continue
-        first = next((at for at, (a, b) in enumerate(zip(written, expected, strict=False)) if a != b), None)
-        assert first is not None, f"one text is a part of the other: {written} and {expected}"
-        assert gaps[first] < TIE, f"token {first} is {written[first]}, not {expected[first]}, gap {gaps[first]}"
-        figures.ties += 1
     return figures
+
+
+def is_tie(written, expected, gaps):
+    """Whether an answer leaves the reference at a tie; False where both are the same. Any other difference fails."""
+    if written == expected:
+        return False
+    first = next((at for at, (a, b) in enumerate(zip(written, expected, strict=False)) if a != b), None)
+    assert first is not None, f"one text is a part of the other: {written} and {expected}"
+    assert gaps[first] < TIE, f"token {first} is {written[first]}, not {expected[first]}, gap {gaps[first]}"
+    return True
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """The models of plans: each is loaded once."""
+    return {}
+
+
+def plan_of(name, count, batch, loaded):
+    """A recipe in fp32 that verifies all it drafts, whatever that costs here."""
+    recipe, *swaps = RECIPES[name]
+    verifier = "write" if recipe == "draft_verify" else "check"
+    options = ["model.dtype=float32", f"max_tokens={count}", f"executor.batch_size={batch}"]
+    return load_recipe(recipe, [*options, *swaps, f"stages.{verifier}.length=fixed"], models=loaded)
+
+
+def compare_recipe(plan, texts, references, ends):
+    """Answer all prompts by a recipe: the number of ties, and the stages that verified."""
+    asks = [Ask(id=at, prompt=text) for at, text in enumerate(texts)]
+    results = {one.id: one for one in plan.run_many(asks) if isinstance(one, Result)}
+    ties, stages = 0, []
+    for at, (expected, gaps) in enumerate(references):
+        result = results[at]
+        assert result.ok, result.error_report
+        assert result.guarantee.level == "exact"
+        end = expected[-1:] if expected[-1] in ends and result.finish_reason == "stop" else []
+        ties += is_tie([*result.token_ids, *end], expected, gaps)
+        stages.append(result.metrics.stages[-1])
+    return ties, stages
+
+
+@pytest.fixture(scope="module")
+def own(model, network):
+    """Two prompts, and 24 tokens of the reference for each."""
+    texts = OWN_PROMPTS[:2]
+    return texts, [generated(model, network, model.codec.prompt((), text=text).token_ids, 24) for text in texts]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_equal_generate_on_own_prompts(name, model, own, loaded):
+    texts, references = own
+    ties, stages = compare_recipe(plan_of(name, 24, 2, loaded), texts, references, model.codec.eos_ids)
+    assert ties == 0
+    assert 0 < sum(one.accepted for one in stages) < sum(one.proposed for one in stages)
+    assert sum(one.rounds for one in stages) < sum(len(expected) for expected, _ in references)
 
 
 def test_own_prompts_equal_generate_at_batch_sizes_1_and_4(model, network):
@@ -173,11 +235,7 @@ def test_own_prompts_equal_generate_at_batch_sizes_1_and_4(model, network):
 
 
 def test_spec_bench_prompts_equal_generate_at_batch_sizes_1_and_8(model, network, capsys):
-    name = os.environ.get("PTGFLOW_SPEC_BENCH")
-    if name is None:
-        pytest.skip("PTGFLOW_SPEC_BENCH does not name a Spec-Bench file")
-    lines = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
-    prompts = [model.codec.prompt((), text=text).token_ids for text in spread(lines, 20)]
+    prompts = [model.codec.prompt((), text=text).token_ids for text in spread(20)]
     references = [generated(model, network, prompt, 96) for prompt in prompts]
     for batch, drafters in itertools.product((1, 8), (lookups, replays)):
         figures = compare(model, prompts, references, 96, batch, drafters)
@@ -193,11 +251,38 @@ def test_spec_bench_prompts_equal_generate_at_batch_sizes_1_and_8(model, network
         assert max(figures.widths) == batch
 
 
-def spread(lines, count):
+@pytest.fixture(scope="module")
+def spec_bench(model, network):
+    """Prompts, and 48 tokens of the reference for each."""
+    texts = spread(20)
+    return texts, [generated(model, network, model.codec.prompt((), text=text).token_ids, 48) for text in texts]
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_equal_generate_on_spec_bench_prompts(name, batch, model, spec_bench, loaded, capsys):
+    texts, references = spec_bench
+    ties, stages = compare_recipe(plan_of(name, 48, batch, loaded), texts, references, model.codec.eos_ids)
+    counts = ("tokens_out", "rounds", "proposed", "accepted")
+    tokens, rounds, proposed, kept = (sum(getattr(one, field) for one in stages) for field in counts)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{name}, batch {batch}: {len(texts)} prompts, {tokens} tokens in {rounds} rounds of rows, "
+            f"{kept} of {proposed} proposals kept, {ties} ties\n"
+        )
+    assert ties <= 1
+    assert 0 < kept < proposed
+
+
+def spread(count):
     """First turns of `count` lines, one from each category in turn, counted from the tenth of a category.
 
     There, unlike among the first ones, is an answer whose end token stands in a looked-up draft.
     """
+    name = os.environ.get("PTGFLOW_SPEC_BENCH")
+    if name is None:
+        pytest.skip("PTGFLOW_SPEC_BENCH does not name a Spec-Bench file")
+    lines = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
     by_category = {}
     for line in lines:
         by_category.setdefault(line["category"], []).append(line["turns"][0])

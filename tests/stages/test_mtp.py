@@ -3,8 +3,11 @@
 import pytest
 
 from ptgflow import MTP, DraftVerify, compile
+from ptgflow.cli.live import report
 from ptgflow.contracts import ModelCard
+from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import load_model
+from ptgflow.engine.request import DecodeRequest
 from tests.engine.heads_of_tiny import KINDS, saved
 
 CARD = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
@@ -34,8 +37,43 @@ def test_alone_heads_write_more_than_one_token_a_round(folders, kind, plain):
     assert stage.method == f"mtp/{kind}"
     assert stage.rounds < plain.metrics.rounds / 2
     assert stage.accepted == stage.proposed > stage.agreed
+    assert stage.agreement == share_of_own(result) < 1
+    assert f"{100 * stage.agreement:.1f} % agree with tiny" in report(result)
+    (record,) = result.record()["metrics"]["stages"]
+    assert (record["own"], record["agreement"]) == (stage.own, stage.agreement)
     one = run(MTP(heads=kind, weights=folders[kind], k=1))
     assert one.text == plain.text, "one token a round is plain decoding"
+    assert one.metrics.stages[0].agreement == 1
+
+
+def share_of_own(result):
+    """Asks the target for one token after each beginning of the answer."""
+    prompt, answer = MODEL.codec.prompt((), text=PROMPT).token_ids, result.token_ids
+    loop = DecodeLoop(MODEL, max_rows=len(answer))
+    rows = [
+        loop.admit(DecodeRequest(prompt_ids=(*prompt, *answer[:at]), max_new_tokens=1)) for at in range(len(answer))
+    ]
+    said = {}
+    while not loop.idle:
+        said |= loop.round().finished
+    same = [said[row].token_ids == (token,) for row, token in zip(rows, answer, strict=True)]
+    return sum(same) / len(same)
+
+
+@pytest.mark.parametrize("stop", [(), ("e",), ("a", "\n")])
+def test_agreement_is_of_the_text_that_is_left_at_a_stop_string(folders, stop):
+    plan = compile(MTP(heads="medusa", weights=folders["medusa"], threshold=0.0), model=CARD, max_tokens=24, stop=stop)
+    (stage,) = plan.run(PROMPT).metrics.stages
+    assert 0 <= stage.own <= stage.tokens_out
+    assert bool(stage.tokens_out) == (stage.agreement is not None)
+
+
+def test_agreement_is_of_greedy_decoding_and_shown_where_nothing_is_promised(folders, plain):
+    sampled = run(MTP(heads="medusa", weights=folders["medusa"]), temperature=1.0)
+    assert sampled.metrics.stages[0].agreement is None
+    assert "agree with" not in report(sampled)
+    assert plain.metrics.stages[0].agreement == 1
+    assert "agree with" not in report(plain), "the guarantee says it"
 
 
 def test_what_a_head_is_unsure_of_is_left_to_the_target(folders, plain):

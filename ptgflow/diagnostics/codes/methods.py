@@ -96,3 +96,12 @@ NO_DRAFT_MODEL: Final = Rule(
     what="The drafters `model` and `cascade` propose what a second, smaller model writes, and none was named.",
     why="There is no good default: the draft model has to fit the target.",
 )
+UNUSABLE_PLUGIN: Final = Rule(
+    code="PTG411",
+    slug="unusable-plugin",
+    message="the entry point {name!r} of {package!r} ({value}) offers no methods that can be used: {reason}",
+    help="mend it, or do without it: pip uninstall {package}",
+    what="An installed package offers methods by an entry point of the group `ptgflow.methods`, which must name a "
+    "tuple of `MethodSpec`, each with a name of its own and a contract that its paradigm allows.",
+    why="If it were skipped, a recipe would mean one thing where the package loads and another where it does not.",
+)
