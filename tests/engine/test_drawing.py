@@ -3,10 +3,11 @@
 import itertools
 import math
 from collections import Counter
+from functools import partial
 
 import pytest
 import torch
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
     RepetitionPenaltyLogitsProcessor,
@@ -29,6 +30,7 @@ from ptgflow.engine.randomness import Purpose, uniform
 from ptgflow.engine.request import Ask, DecodeRequest, Proposal
 from ptgflow.engine.sampling import draw
 from ptgflow.engine.trees import TokenTree
+from tests.engine.test_acceptance_chains import PARTLY_KEPT, seeds
 from tests.engine.test_acceptance_enumeration import (
     START,
     VOCAB,
@@ -36,6 +38,7 @@ from tests.engine.test_acceptance_enumeration import (
     law_of_target,
     outcomes,
     rounds,
+    stochastic_chain,
     tables,
 )
 
@@ -94,37 +97,40 @@ def drawn_chain(table, length):
     return propose
 
 
-@settings(max_examples=12, deadline=None)
-@given(table=tables, draft=tables, length=st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+@given(draft=tables, length=st.integers(1, 4), seed=seeds, written=st.lists(st.integers(0, VOCAB - 1), max_size=2))
+def test_a_drawn_chain_is_the_one_of_which_all_rules_are_shown_to_keep_the_law(draft, length, seed, written):
+    """The same numbers give the same tokens and laws as in the enumerations of test_acceptance_chains."""
+    numbers = partial(uniform, seed)
+    expected, laws = stochastic_chain(draft, length)(tuple(written), numbers, lambda note: None)
+    (found,) = drafter_of(TablePass(draft)).propose([ask(written, length, seed=seed)])
+    assert found.tree == expected
+    torch.testing.assert_close(found.laws, laws)
+
+
 @each_rule
-def test_a_round_with_drawn_tokens_keeps_the_law(rule, table, draft, length):
-    assert law_of_one_round(rule, table, drawn_chain(draft, length), length) == law_of_target(table, length + 1)
+def test_rounds_with_drawn_tokens_have_the_target_s_law(rule):
+    """What is seen of a draft that is thrown away says nothing about what a later round draws."""
+    table, draft = PARTLY_KEPT["table"], PARTLY_KEPT["draft"]
+    assert outcomes(rounds(rule, table, drawn_chain(draft, 2), 2)) == law_of_target(table, 2)
 
 
-@settings(max_examples=5, deadline=None)
-@given(table=tables, draft=tables, length=st.integers(1, 2))
-@each_rule
-def test_rounds_with_drawn_tokens_have_the_target_s_law(rule, table, draft, length):
-    assert outcomes(rounds(rule, table, drawn_chain(draft, length), 2)) == law_of_target(table, 2)
+def test_drawn_tokens_among_those_of_other_drafters_keep_the_law():
+    table, draft = PARTLY_KEPT["table"], PARTLY_KEPT["draft"]
+    for other in range(VOCAB):
+
+        def propose(written, numbers, note, other=other):
+            tree, laws = drawn_chain(draft, 1)(written, numbers, note)
+            whole = merged([Proposal(tree=tree, laws=laws), Proposal(tree=TokenTree.chain([other]))], limit=4)
+            return whole.tree, whole.laws
+
+        assert law_of_one_round(Speculative(), table, propose, 1) == law_of_target(table, 2)
 
 
-@settings(max_examples=4, deadline=None, phases=(Phase.generate,))
-@given(table=tables, draft=tables, other=st.integers(0, VOCAB - 1))
-def test_drawn_tokens_among_those_of_other_drafters_keep_the_law(table, draft, other):
-    chain = drawn_chain(draft, 1)
-
-    def propose(written, numbers, note):
-        tree, laws = chain(written, numbers, note)
-        whole = merged([Proposal(tree=tree, laws=laws), Proposal(tree=TokenTree.chain([other]))], limit=4)
-        return whole.tree, whole.laws
-
-    assert law_of_one_round(Speculative(), table, propose, 1) == law_of_target(table, 2)
-
-
-@settings(max_examples=30, deadline=None)
-@given(draft=tables, seeds=st.lists(st.integers(0, 2**40), min_size=8, max_size=8))
-def test_how_much_is_verified_does_not_follow_from_what_was_drawn(draft, seeds):
-    found = drafter_of(TablePass(draft)).propose([ask((), 5, seed=seed, row=seed) for seed in dict.fromkeys(seeds)])
+@settings(max_examples=10, deadline=None)
+@given(draft=tables, first=st.integers(0, 2**40))
+def test_how_much_is_verified_does_not_follow_from_what_was_drawn(draft, first):
+    found = drafter_of(TablePass(draft)).propose([ask((), 5, seed=first + row, row=row) for row in range(8)])
     assert len({one.grades for one in found}) == 1
     assert {len(one.tree) for one in found} == {5}
 
@@ -260,7 +266,7 @@ def test_texts_of_a_loop_are_as_frequent_as_the_target_s_law_says(rule):
 
     drafter = drafter_of(part_of(MODEL, (0,)), vocabulary=MODEL.vocab_size, size=2)
     loop, seen, accepted, proposed = DecodeLoop(MODEL, max_rows=64), Counter(), 0, 0
-    count = 1600
+    count = 800
     for seed in range(count):
         loop.admit(
             DecodeRequest(
