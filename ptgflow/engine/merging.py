@@ -16,8 +16,10 @@ def merged(proposals: Sequence[Proposal], *, limit: int) -> Proposal:
     What is held stays held. A node's grade tells which drafter proposed it, or that several did, and what that drafter
     thought of it. Where all are too many, those that are held come first, and the others in turn, each drafter's in its
     own order.
+
+    Nodes that were drawn lose their laws: each counts as proposed for certain. That keeps the law of the text, because
+    it does so for every tree, and the numbers that judge a tree are free of those that drew it.
     """
-    assert all(one.laws is None for one in proposals), "nodes that were drawn cannot be joined with others"
     tokens: list[int] = []
     parents: list[int] = []
     grades: list[int] = []

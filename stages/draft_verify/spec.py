@@ -106,6 +106,11 @@ class ModelDraftOptions(VerifyOptions):
     def reencodes(self) -> bool:
         return self.reencode
 
+    @property
+    def draws(self) -> bool:
+        """Whether tokens are drawn at temperature > 0: the rule reads the laws that they were drawn from."""
+        return self.tree == "chain" and self.accept in ("speculative", "block")
+
     def conflicts(self) -> tuple[Conflict, ...]:
         found = super().conflicts()
         if self.reencode and self.tree != "chain":
