@@ -5,15 +5,22 @@ import torch
 from ptgflow.engine.heads.blockwise import BlockwiseNet
 from ptgflow.engine.heads.config import Base, HeadConfig
 from ptgflow.engine.heads.eagle import EagleNet
+from ptgflow.engine.heads.gated_lora import GatedLoraNet
 from ptgflow.engine.heads.hydra import HydraNet
 from ptgflow.engine.heads.medusa import MedusaNet
 from ptgflow.train.saving import save_heads
 
-KINDS = ("medusa", "hydra", "blockwise", "eagle")
+KINDS = ("medusa", "hydra", "blockwise", "gated_lora", "eagle")
 DRAFTED = 120
 VOCABULARY = torch.arange(3, 3 + 2 * DRAFTED, 2)
 
-NETS = {"medusa": MedusaNet, "hydra": HydraNet, "blockwise": BlockwiseNet, "eagle": EagleNet}
+NETS = {
+    "medusa": MedusaNet,
+    "hydra": HydraNet,
+    "blockwise": BlockwiseNet,
+    "gated_lora": GatedLoraNet,
+    "eagle": EagleNet,
+}
 
 
 def base_of(model):
@@ -32,6 +39,10 @@ def config_of(kind, model, **more):
     if kind == "blockwise":
         blockwise = {"heads": 3, "intermediate_size": 10, "own_output": False, "taps": (model.layers,)}
         return HeadConfig(**{**common, **blockwise, **more})
+    if kind == "gated_lora":
+        target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
+        gated = {"heads": 3, "rank": 5, "own_output": False, "taps": ()}
+        return HeadConfig(**{**common, **gated, **target, **more})
     if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {
