@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from ptgflow.engine.member import Member
 from ptgflow.engine.memory import is_out_of_memory
 from ptgflow.engine.merging import merged
-from ptgflow.engine.request import Ask, JointDrafter, Proposal, Trained
+from ptgflow.engine.request import Ask, JointDrafter, Place, Proposal, Trained
 from ptgflow.engine.row import NOTHING
+from ptgflow.engine.slots import SlotCache
 from ptgflow.engine.trees import TokenTree
 
 
-def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int]) -> list[Proposal | Exception]:
+def drafted(members: Sequence[Member], limits: Sequence[int], cache: SlotCache) -> list[Proposal | Exception]:
     """For each row one tree of at most so many nodes; or the error of a drafter, which is the row's own.
 
     Args:
         members: the rows.
         limits: most nodes of each.
-        read: how many tokens of each the target has read. Drafters that read its states draft once these are all but
-            the last one.
+        cache: what the target has read of each. Drafters that read its states draft once that is all but the last
+            token.
 
     Raises:
         Exception: a want of memory, which is not one row's.
@@ -33,12 +34,12 @@ def drafted(members: Sequence[Member], limits: Sequence[int], read: Sequence[int
             continue
         if request.drafter is not None:
             parts[at].append(_own(member, limit))
-        caught_up = read[at] == len(member.row.context) - 1
+        caught_up = member.slot is not None and cache.length(member.slot) == len(member.row.context) - 1
         for joint in request.joint if caught_up and member.gain.ask() else ():
             shared.setdefault(id(joint), (joint, []))[1].append(at)
     for joint, rows in shared.values():
         started = time.perf_counter()
-        proposals = _jointly(joint, [_ask(members[at], limits[at]) for at in rows])
+        proposals = _jointly(joint, [_ask(members[at], limits[at], cache) for at in rows])
         seconds = (time.perf_counter() - started) / len(rows)
         for at in rows:
             members[at].gain.took(seconds)
@@ -83,7 +84,7 @@ def _jointly(joint: JointDrafter, asks: Sequence[Ask]) -> Sequence[Proposal | Ex
     return proposals
 
 
-def _ask(member: Member, limit: int) -> Ask:
+def _ask(member: Member, limit: int, cache: SlotCache) -> Ask:
     row, request = member.row, member.row.request
     return Ask(
         row=member.number,
@@ -92,4 +93,5 @@ def _ask(member: Member, limit: int) -> Ask:
         written=row.written,
         sampling=request.sampling,
         seed=request.seed,
+        place=None if member.slot is None else Place(cache, member.slot),
     )

@@ -41,7 +41,7 @@ class Proposing:
         limits = [self._limit(member, len(members), context) for member, context in zip(members, contexts, strict=True)]
         found = [
             _cut(_judgeable(one, member), member.depth)
-            for one, member in zip(drafted(members, limits, contexts), members, strict=True)
+            for one, member in zip(drafted(members, limits, cache), members, strict=True)
         ]
         # Rows of a fixed length take what they propose, and the others choose with that in the pass.
         free = [isinstance(one, Proposal) and self._of(members[at]) is self._widths for at, one in enumerate(found)]

@@ -11,6 +11,7 @@ from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import AcceptanceRule, Speculative
 from ptgflow.engine.lengths import RowLength
+from ptgflow.engine.slots import SlotCache
 from ptgflow.engine.trees import TokenTree
 
 
@@ -50,6 +51,15 @@ class Drafter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where the target's keys and values of a row are. Drafters read them; what lies behind them is scratch for all."""
+
+    cache: SlotCache
+    row: int
+    """The row's number in the cache."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A row that wants a proposal of a drafter which serves several."""
@@ -64,6 +74,8 @@ class Ask:
     """Tokens of the answer so far."""
     sampling: Sampling
     seed: int
+    place: Place | None = None
+    """For drafters that attend to what the target keeps of the row."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
 from ptgflow.engine.heads.config import Base, HeadConfig
+from ptgflow.engine.heads.gated_model import written_of
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.loading import WEIGHTS, load_heads
 from ptgflow.engine.models.model import LoadedModel
@@ -26,6 +27,7 @@ from ptgflow.train.features import FeatureStore
 from ptgflow.train.invented import invented_prompts
 from ptgflow.train.objectives.blockwise import BlockwiseObjective
 from ptgflow.train.objectives.eagle import EagleObjective
+from ptgflow.train.objectives.gated_lora import GatedLoraObjective
 from ptgflow.train.objectives.hydra import HydraObjective
 from ptgflow.train.objectives.medusa import MedusaObjective
 from ptgflow.train.objectives.objective import Objective, Teacher
@@ -152,8 +154,12 @@ def _trainer(
 
 
 def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[int, ...]]:
-    """What is trained, and at which taps the target is read: those of eagle, and then the last."""
-    config, heads = model.config, spec.heads
+    """What is trained, and at which taps the target is read: those of eagle, and then the last.
+
+    Raises:
+        RunError: UNSUPPORTED_MODEL, for gated_lora heads of a model whose pass is not written out.
+    """
+    heads = spec.heads
     base = Base(
         name=model.name,
         tokenizer=model.codec.fingerprint,
@@ -165,6 +171,19 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
     size = min(heads.draft_vocab_size or model.vocab_size, model.vocab_size)
     # All kinds share the stored states.
     taps = eagle_taps(model.layers)
+    if heads.kind == "gated_lora":
+        written_of(model)
+        made = HeadConfig(
+            kind="gated_lora",
+            base=base,
+            draft_vocab_size=size,
+            heads=heads.heads,
+            taps=(),
+            own_output=False,
+            rank=heads.rank,
+            **_layer_sizes(model),
+        )
+        return made, (*taps, model.layers)
     if heads.kind != "eagle":
         made = HeadConfig(
             kind=heads.kind,
@@ -182,15 +201,23 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
         base=base,
         draft_vocab_size=size,
         taps=taps,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        intermediate_size=config.intermediate_size,
-        rms_norm_eps=config.rms_norm_eps,
-        rope_parameters=dict(config.rope_parameters),
-        max_position_embeddings=config.max_position_embeddings,
+        **_layer_sizes(model),
+        rms_norm_eps=model.config.rms_norm_eps,
+        rope_parameters=dict(model.config.rope_parameters),
+        max_position_embeddings=model.config.max_position_embeddings,
     )
     return made, (*taps, model.layers)
+
+
+def _layer_sizes(model: LoadedModel) -> dict[str, int]:
+    """Those of the target's own layers."""
+    config = model.config
+    return {
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.num_key_value_heads,
+        "head_dim": getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+        "intermediate_size": config.intermediate_size,
+    }
 
 
 def eagle_taps(layers: int) -> tuple[int, int, int]:
@@ -212,7 +239,7 @@ def heads_to_start_from(folder: Path, config: HeadConfig, model: LoadedModel) ->
     # All other settings follow from the base, and that is the model's.
     findings = [
         HEADS_MISMATCH(path=str(folder), what=name, want=asked[name], have=there[name])
-        for name in ("heads", "layers", "draft_vocab_size", "own_output", "intermediate_size", "taps")
+        for name in ("heads", "layers", "draft_vocab_size", "own_output", "intermediate_size", "rank", "taps")
         if asked[name] != there[name]
     ]
     if findings:
@@ -240,6 +267,8 @@ def objective_of(spec: TrainSpec, config: HeadConfig, teacher: Teacher) -> Objec
     made: Objective
     if config.kind == "eagle":
         made = EagleObjective(config, teacher, steps=spec.heads.steps)
+    elif config.kind == "gated_lora":
+        made = GatedLoraObjective(config, teacher, anchors=spec.heads.anchors, seed=spec.seed)
     elif config.kind == "hydra":
         made = HydraObjective(config, teacher)
     elif config.kind == "blockwise":

@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
 
-Kind = Literal["medusa", "hydra", "blockwise", "eagle"]
+Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle"]
 OPTIONS: Final[dict[Kind, frozenset[str]]] = {
     "medusa": frozenset({"heads", "layers", "draft_vocab_size", "own_output"}),
     "hydra": frozenset({"heads", "layers", "draft_vocab_size", "own_output"}),
     "blockwise": frozenset({"heads", "width", "sub_loss", "draft_vocab_size"}),
+    "gated_lora": frozenset({"heads", "rank", "anchors", "draft_vocab_size"}),
     "eagle": frozenset({"steps", "draft_vocab_size"}),
 }
 """Which options each kind of heads has."""
@@ -31,6 +32,12 @@ class HeadOptions(BaseModel):
     )
     sub_loss: Literal["mean", "random"] = Field(
         default="mean", description="of blockwise: the loss of a batch is that of all positions, or of one drawn"
+    )
+    rank: int = Field(default=16, ge=1, description="of the adapters of gated_lora")
+    anchors: int | None = Field(
+        default=32,
+        ge=1,
+        description="of gated_lora: positions of each text that are trained from in a step, drawn at random; null: all",
     )
     draft_vocab_size: int | None = Field(
         default=4096, ge=2, description="the commonest tokens of the answers, which can be drafted; null: all"

@@ -122,6 +122,13 @@ class Blockwise(_Heads):
 
 
 @final
+class GatedLora(_Heads):
+    """Mask tokens behind the text, which the target itself fills with adapters that no other token meets."""
+
+    kind: ClassVar[str] = "gated_lora"
+
+
+@final
 class Eagle(_Heads):
     """A small decoder over low, middle and high hidden states."""
 

@@ -59,6 +59,15 @@ METHODS = (
     ),
     MethodSpec(
         paradigm=Paradigm.MTP,
+        name="gated_lora",
+        summary="mask tokens behind the text, read by the target with adapters of their own",
+        reference="Your LLM Knows the Future, arXiv 2507.11851",
+        options=HeadOptions,
+        needs=_NEEDS,
+        implementation="ptgflow.stages.mtp.heads:GatedLora",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.MTP,
         name="eagle",
         summary="a small autoregressive head over hidden states",
         reference="EAGLE, arXiv 2401.15077; EAGLE-3, arXiv 2503.01840",

@@ -1,19 +1,31 @@
 """Random heads for the tiny model, saved as trained ones are."""
 
+from functools import cache
+
 import torch
 
+from ptgflow.contracts import ModelCard
+from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.heads.blockwise import BlockwiseNet
 from ptgflow.engine.heads.config import Base, HeadConfig
 from ptgflow.engine.heads.eagle import EagleNet
+from ptgflow.engine.heads.gated_lora import GatedLoraNet
 from ptgflow.engine.heads.hydra import HydraNet
 from ptgflow.engine.heads.medusa import MedusaNet
+from ptgflow.engine.models.model import load_model
 from ptgflow.train.saving import save_heads
 
-KINDS = ("medusa", "hydra", "blockwise", "eagle")
+KINDS = ("medusa", "hydra", "blockwise", "gated_lora", "eagle")
 DRAFTED = 120
 VOCABULARY = torch.arange(3, 3 + 2 * DRAFTED, 2)
 
-NETS = {"medusa": MedusaNet, "hydra": HydraNet, "blockwise": BlockwiseNet, "eagle": EagleNet}
+NETS = {
+    "medusa": MedusaNet,
+    "hydra": HydraNet,
+    "blockwise": BlockwiseNet,
+    "gated_lora": GatedLoraNet,
+    "eagle": EagleNet,
+}
 
 
 def base_of(model):
@@ -32,6 +44,10 @@ def config_of(kind, model, **more):
     if kind == "blockwise":
         blockwise = {"heads": 3, "intermediate_size": 10, "own_output": False, "taps": (model.layers,)}
         return HeadConfig(**{**common, **blockwise, **more})
+    if kind == "gated_lora":
+        target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
+        gated = {"heads": 3, "rank": 5, "own_output": False, "taps": ()}
+        return HeadConfig(**{**common, **gated, **target, **more})
     if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {
@@ -58,3 +74,34 @@ def saved(folder, kind, model, **more):
     config = config_of(kind, model, **more)
     save_heads(folder, config, net_of(config), VOCABULARY)
     return folder
+
+
+def gated_states(heads, text):
+    """The states of masks behind a text as the paper computes them: one sequence, adapters on for masks alone.
+
+    It is written over transformers' modules, each of whose products is told where the masks begin.
+    """
+    decoder, one, start = modules(), heads.tensors, len(text)
+    for number, layer in enumerate(decoder.layers):
+        for part in ("self_attn", "mlp"):
+            for name, product in getattr(layer, part).named_children():
+                if isinstance(product, torch.nn.Linear):
+                    low, high = (one[f"layers.{number}.{part}.{name}.lora_{which}.weight"] for which in "AB")
+                    product.forward = gated(product.weight, low, high, start)
+    with torch.no_grad():
+        embedded = torch.cat((decoder.embed_tokens(torch.tensor(text)), one["masks"]))[None]
+        return decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state[0, start:]
+
+
+@cache
+def modules():
+    card = ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32")
+    return load_model(card, Accelerate(forward="transformers")).network.model
+
+
+def gated(weight, low, high, start):
+    def product(x):
+        gate = (torch.arange(x.shape[1]) >= start)[:, None].float()
+        return x @ weight.T + gate * 2.0 * (x @ low.T @ high.T)
+
+    return product

@@ -47,19 +47,20 @@ def test_heads_of_another_model_are_refused_with_both_sides(field, value, words,
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("own_output", [True, False])
 def test_the_networks_have_just_the_tensors_that_are_checked(kind, own_output):
-    if (kind, own_output) in (("blockwise", True), ("eagle", False)):
+    if (kind, own_output) in (("blockwise", True), ("gated_lora", True), ("eagle", False)):
         return  # Neither can be.
     config = config_of(kind, MODEL, own_output=own_output)
     found = {name: tuple(one.shape) for name, one in net_of(config).state_dict().items()}
     assert found == expected_shapes(config)
 
 
-def test_blockwise_heads_have_no_output_of_their_own(tmp_path):
-    saved(tmp_path, "blockwise", MODEL)
+@pytest.mark.parametrize("kind", ["blockwise", "gated_lora"])
+def test_some_heads_have_no_output_of_their_own(kind, tmp_path):
+    saved(tmp_path, kind, MODEL)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "own_output": True}))
     with pytest.raises(RunError, match=r"PTG622.*own_output.*share the target's output matrix"):
-        load_heads(tmp_path, MODEL, kind="blockwise")
+        load_heads(tmp_path, MODEL, kind=kind)
 
 
 def test_heads_of_another_kind_are_refused(tmp_path):

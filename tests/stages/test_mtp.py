@@ -109,7 +109,7 @@ def test_many_requests_share_the_heads(folders, plain):
         assert plan.run(PROMPT).text == plain.text
 
 
-@pytest.mark.parametrize("kind", ["medusa", "hydra", "blockwise"])
+@pytest.mark.parametrize("kind", ["medusa", "hydra", "blockwise", "gated_lora"])
 def test_more_tokens_a_round_than_heads_are_refused(folders, kind):
     result = run(MTP(heads=kind, weights=folders[kind], k=5))
     assert not result.ok

@@ -6,6 +6,7 @@ from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.blockwise_drafter import BlockwiseDrafter
 from ptgflow.engine.heads.config import Kind
 from ptgflow.engine.heads.eagle_drafter import EagleDrafter
+from ptgflow.engine.heads.gated_lora_drafter import GatedLoraDrafter
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.hydra_drafter import HydraDrafter
 from ptgflow.engine.heads.medusa_drafter import MedusaDrafter
@@ -17,6 +18,7 @@ DRAFTERS: Final[dict[Kind, type[EagleDrafter | StateDrafter]]] = {
     "medusa": MedusaDrafter,
     "hydra": HydraDrafter,
     "blockwise": BlockwiseDrafter,
+    "gated_lora": GatedLoraDrafter,
     "eagle": EagleDrafter,
 }
 

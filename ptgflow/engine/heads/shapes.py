@@ -1,6 +1,7 @@
 """The tensors that each kind of heads has, by their public names."""
 
 from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.gated_lora import adapted
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -13,6 +14,8 @@ def expected_shapes(config: HeadConfig) -> Shapes:
         return _hydra(config)
     if config.kind == "blockwise":
         return _blockwise(config)
+    if config.kind == "gated_lora":
+        return _gated_lora(config)
     return _eagle(config)
 
 
@@ -62,6 +65,20 @@ def _blockwise(config: HeadConfig) -> Shapes:
         "outer.weight": (outer, inner),
         "outer.bias": (outer,),
     }
+
+
+def _gated_lora(config: HeadConfig) -> Shapes:
+    hidden, rank = config.base.hidden_size, config.rank or 0
+    found: Shapes = {"masks": (config.heads, hidden)}
+    for layer in range(config.base.layers):
+        for name, (inputs, outputs) in adapted(config).items():
+            found[f"layers.{layer}.{name}.lora_A.weight"] = (rank, inputs)
+            found[f"layers.{layer}.{name}.lora_B.weight"] = (outputs, rank)
+    for block, inputs in enumerate((2 * hidden, hidden)):
+        found[f"sampler.{block}.linear.weight"] = (hidden, inputs)
+        for name in ("linear.bias", "norm.weight", "norm.bias"):
+            found[f"sampler.{block}.{name}"] = (hidden,)
+    return found
 
 
 def _eagle(config: HeadConfig) -> Shapes:
