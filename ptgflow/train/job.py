@@ -53,15 +53,7 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
     Raises:
         RunError: UNSUPPORTED_MODEL, for gated_lora heads of a model whose pass is not written out.
     """
-    heads = spec.heads
-    base = Base(
-        name=model.name,
-        tokenizer=model.codec.fingerprint,
-        parameters=model.parameters,
-        hidden_size=model.hidden_size,
-        vocab_size=model.vocab_size,
-        layers=model.layers,
-    )
+    heads, base = spec.heads, base_of(model)
     size = min(heads.draft_vocab_size or model.vocab_size, model.vocab_size)
     # All kinds share the stored states.
     taps = eagle_taps(model.layers)
@@ -112,6 +104,18 @@ def _layer_sizes(model: LoadedModel) -> dict[str, int]:
         "head_dim": getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
         "intermediate_size": config.intermediate_size,
     }
+
+
+def base_of(model: LoadedModel) -> Base:
+    """What is remembered of a target by what was trained for it."""
+    return Base(
+        name=model.name,
+        tokenizer=model.codec.fingerprint,
+        parameters=model.parameters,
+        hidden_size=model.hidden_size,
+        vocab_size=model.vocab_size,
+        layers=model.layers,
+    )
 
 
 def eagle_taps(layers: int) -> tuple[int, int, int]:

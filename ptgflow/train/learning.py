@@ -1,4 +1,4 @@
-"""What all objectives share: prompts, the target's answers and its states over them, and a run that can be gone on with.
+"""What all objectives share: prompts, the answers of the target and its states over them, and the loop that learns.
 
 Each step leaves what it has done on disk, so a run can be killed in any of them.
 """
@@ -25,6 +25,7 @@ from ptgflow.train.trainer import Progress, Schedule, Trainer
 CHECKPOINT: Final = "checkpoint.pt"
 """In the output folder, while a run goes on."""
 
+ObjectiveT = TypeVar("ObjectiveT", bound=Objective)
 ObjectiveT_co = TypeVar("ObjectiveT_co", bound=Objective, covariant=True)
 AnswersOf = Callable[..., list[Answer]]
 """Writes the answers of a model, as `answers_of` does."""
@@ -99,12 +100,12 @@ def learned(
     spec: LearningSpec,
     model: LoadedModel,
     material: Material,
-    objective: ObjectiveT_co,
+    objective: ObjectiveT,
     teacher: Teacher,
     watch: Watcher,
     *,
     what: str,
-) -> Trained[ObjectiveT_co]:
+) -> Trained[ObjectiveT]:
     """Train to the end, from the checkpoint in the output folder if there is one.
 
     Args:

@@ -19,6 +19,7 @@ from ptgflow.train.interruptions import wish_to_stop
 from ptgflow.train.objectives.objective import Loss, Objective
 
 SAVE_EVERY_S: Final = 180.0
+TELL_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class Trainer:
                 now = time.monotonic()
                 self.totals.seconds += now - begun
                 last = self._step == stop
-                if last or now - told > 1.0:
+                if last or now - told > TELL_EVERY_S:
                     try:
                         self._tell(recent, tell)
                     except KeyboardInterrupt:
