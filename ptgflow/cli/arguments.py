@@ -71,7 +71,8 @@ _OVERRIDES = {
     "check": "recipe=NAME or FILE.yaml, and any option; format=json for tools",
     "plan": "recipe=NAME or FILE.yaml, and any option; format=text, json, mermaid or svg",
     "calibrate": "model=NAME and its fields, executor.threads=N; format=text or json",
-    "train": "heads=NAME, or the word retrieval; model=NAME, data=FILE or FOLDER, output=FOLDER, and any option; "
+    "train": "heads=NAME, objective=distill_draft, or the word retrieval; "
+    "model=NAME, data=FILE or FOLDER, output=FOLDER, and any option; "
     "format=text or json",
     "matrix": "format=text or json",
     "explain": "the code of a diagnostic, for example PTG101",

@@ -46,7 +46,8 @@ COMMANDS: dict[str, Command] = {
         "ptgflow.cli.calibrate",
     ),
     "train": Command(
-        "train prediction heads for a model, or build a datastore (train retrieval)",
+        "train prediction heads for a model, distil a draft model (objective=distill_draft), or build a datastore "
+        "(train retrieval)",
         "ptgflow train heads=medusa model=smollm2-135m data=prompts.jsonl output=heads",
         "ptgflow.cli.train",
     ),

@@ -6,6 +6,7 @@ from ptgflow.cli.arguments import Arguments
 from ptgflow.cli.compiled import print_plain_config
 from ptgflow.cli.live import Downloads, terminal
 from ptgflow.cli.output import only, print_json, say, show
+from ptgflow.cli.train_view import View
 from ptgflow.diagnostics import Report, Severity
 from ptgflow.train.load import load_spec
 from ptgflow.train.retrieval import RetrievalSpec, build_datastore
@@ -25,7 +26,6 @@ def main(arguments: Arguments) -> int:
         return 2
     only(spec.format, "text", "json")
     # Torch is imported here and not above, so that a mistake is told at once.
-    from ptgflow.cli.train import View
     from ptgflow.engine.models.tokenizer import load_codec
 
     console = terminal()

@@ -38,3 +38,8 @@ class ModelCard(BaseModel):
     device: str = Field(default="auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: a GPU if there is one")
     allow_pickle: bool = Field(default=False, description="load `.bin` weights, which can run code of their author")
     trust_remote_code: bool = Field(default=False, description="run Python files that come with the checkpoint")
+
+    def beside(self, target: "ModelCard") -> "ModelCard":
+        """The same model where another one runs, in its precision; `auto` for int8, which not every model bears."""
+        dtype = "auto" if target.dtype == "int8" else target.dtype
+        return self.model_copy(update={"device": target.device, "dtype": dtype})

@@ -1,8 +1,9 @@
-"""The card of trained heads: what they were made from, and how good they are, in JSON and in Markdown."""
+"""The card of what was trained: what it was made from, and how good it is, in JSON and in Markdown."""
 
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,32 +11,70 @@ import torch
 
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.costs.store import device_name
+from ptgflow.engine.heads.config import Base
 from ptgflow.engine.heads.loading import WEIGHTS
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
-from ptgflow.train.job import Trained
+from ptgflow.train.distilling import Distilled
+from ptgflow.train.job import base_of
+from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
-from ptgflow.train.spec import TrainSpec
+from ptgflow.train.objectives.objective import HeadObjective, Objective
+from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
 
 Facts = dict[str, object]
 
 
-def facts_of(spec: TrainSpec, model: LoadedModel, trained: Trained, found: tuple[Acceptance, ...]) -> Facts:
-    """Everything that the card says."""
+def facts_of_heads(
+    spec: TrainSpec, model: LoadedModel, trained: Trained[HeadObjective], found: Sequence[Acceptance]
+) -> Facts:
+    """Everything that the card of heads says."""
     config = trained.objective.config
+    return {
+        "kind": config.kind,
+        **_of_the_base(spec, config.base, trained),
+        "draft_vocab_size": config.draft_vocab_size,
+        "heads": spec.heads.own,
+        "start": None if spec.start is None else _start(Path(spec.start)),
+        **_of_the_run(spec, model, trained, found),
+    }
+
+
+def facts_of_draft(spec: DistillSpec, model: LoadedModel, made: Distilled, found: Sequence[Acceptance]) -> Facts:
+    """Everything that the card of a draft model says."""
+    return {
+        "kind": "distill_draft",
+        **_of_the_base(spec, base_of(model), made.trained),
+        "student": {
+            "layers": spec.student.layers,
+            "hidden_size": made.student.network.config.hidden_size,
+            "from_layers": list(made.student.layers),
+        },
+        "divergence": spec.divergence,
+        "beta": spec.beta,
+        "fixed_data": spec.fixed_data,
+        **_of_the_run(spec, model, made.trained, found),
+    }
+
+
+def _of_the_base(spec: LearningSpec, base: Base, trained: Trained[Objective]) -> Facts:
+    return {
+        "base": {**base.model_dump(), "source": spec.model.source, "sha256": spec.model.sha256},
+        "license": spec.model.license,
+        "trained_parameters": sum(one.numel() for one in trained.objective.network.parameters()),
+    }
+
+
+def _of_the_run(
+    spec: LearningSpec, model: LoadedModel, trained: Trained[Objective], found: Sequence[Acceptance]
+) -> Facts:
+    """What was learnt from, how it went, and what came of it."""
     schedule = spec.model_dump(
         include={"epochs", "batch_size", "rate", "warmup", "clip", "precision", "seed", "max_tokens"}
     )
     return {
-        "kind": config.kind,
-        "base": {**config.base.model_dump(), "source": spec.model.source, "sha256": spec.model.sha256},
-        "license": spec.model.license,
-        "trained_parameters": sum(one.numel() for one in trained.objective.network.parameters()),
-        "draft_vocab_size": config.draft_vocab_size,
-        "heads": spec.heads.own,
         "data": [{"file": name, "sha256": digest} for name, digest in trained.data],
         "invented_prompts": spec.invent,
-        "start": None if spec.start is None else _start(Path(spec.start)),
         "answers": trained.examples,
         "answer_tokens": trained.answer_tokens,
         "tokens_learnt_from": trained.tokens,
@@ -85,12 +124,13 @@ def markdown(facts: Facts) -> str:
     assert isinstance(base, dict), "made above"
     assert isinstance(data, list), "made above"
     assert isinstance(acceptance, list), "made above"
-    top1, start = facts["top1"], facts["start"]
+    top1 = facts["top1"]
     assert isinstance(top1, list), "made above"
+    title, command, rows = _of_a_draft(facts) if facts["kind"] == "distill_draft" else _of_heads(facts)
     lines = [
-        f"# {str(facts['kind']).capitalize()} heads for {base['name']}",
+        f"# {title} for {base['name']}",
         "",
-        f"Trained by `ptgflow train heads={facts['kind']} model={base['name']}` on {facts['answers']} answers that the "
+        f"Trained by `ptgflow train {command} model={base['name']}` on {facts['answers']} answers that the "
         f"base model itself wrote ({facts['answer_tokens']} tokens, greedy).",
         "",
         "| | |",
@@ -98,12 +138,7 @@ def markdown(facts: Facts) -> str:
         f"| base | {base['name']}, {base['source']} |",
         f"| SHA-256 of the base | {base['sha256'] or 'not known'} |",
         f"| trained parameters | {facts['trained_parameters']} |",
-        f"| tokens that can be drafted | {facts['draft_vocab_size']} of {base['vocab_size']} |",
-        *(
-            [f"| went on from | heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens |"]
-            if isinstance(start, dict)
-            else []
-        ),
+        *(f"| {name} | {said} |" for name, said in rows),
         f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
         f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
         f"| top-1 of each position ahead | {', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
@@ -122,3 +157,33 @@ def markdown(facts: Facts) -> str:
         *([f"- {facts['invented_prompts']} that the base model made up itself"] if facts["invented_prompts"] else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+Rows = list[tuple[str, str]]
+
+
+def _of_heads(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only heads have."""
+    base, start = facts["base"], facts["start"]
+    assert isinstance(base, dict), "made above"
+    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}")]
+    if isinstance(start, dict):
+        rows.append(
+            ("went on from", f"heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")
+        )
+    return f"{str(facts['kind']).capitalize()} heads", f"heads={facts['kind']}", rows
+
+
+def _of_a_draft(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only a draft model has."""
+    student = facts["student"]
+    assert isinstance(student, dict), "made above"
+    kept = ", ".join(map(str, student["from_layers"]))
+    beta = "" if facts["beta"] is None else f", beta {facts['beta']}"
+    rows = [
+        ("layers, width", f"{student['layers']}, {student['hidden_size']}"),
+        ("started from", f"layers {kept} of the base, and its embedding" if kept else "random weights"),
+        ("divergence", f"{facts['divergence']}{beta}"),
+        ("share of steps on the base's answers", f"{facts['fixed_data']}; the others on the draft model's own"),
+    ]
+    return "Draft model", "objective=distill_draft", rows

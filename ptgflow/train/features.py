@@ -14,6 +14,7 @@ from torch import Tensor
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.models.cache_dir import cache_folder
 from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.slots import RowInput
 from ptgflow.errors import RunError
 from ptgflow.train.answers import Answer
@@ -31,6 +32,15 @@ class Example:
     """Where the answer starts."""
     states: Float[Tensor, "positions features"]
     """In bfloat16: at each tap side by side."""
+
+
+def states_over(run: ModelPass, tokens: Sequence[int], taps: Sequence[int]) -> Float[Tensor, "positions features"]:
+    """The target's states over a text, at each tap side by side."""
+    row = run.cache.admit()
+    try:
+        return run.tapped([RowInput(row=row, tokens=tuple(tokens), wanted=False)], taps).states
+    finally:
+        run.cache.free(row)
 
 
 @final
@@ -68,10 +78,7 @@ class FeatureStore:
             with self._states.open("ab") as states, self._index.open("a", encoding="utf-8") as index:
                 for number, answer in enumerate(missing):
                     tell(len(answers) - len(missing) + number, len(answers))
-                    row = run.cache.admit()
-                    ids = _kept(answer)
-                    found = run.tapped([RowInput(row=row, tokens=ids, wanted=False)], self._taps).states
-                    run.cache.free(row)
+                    found = states_over(run, _kept(answer), self._taps)
                     # A write that was cut short leaves half a line: go on behind it.
                     at = -(-states.tell() // (2 * self._size))
                     states.write(b"\0" * (at * 2 * self._size - states.tell()))

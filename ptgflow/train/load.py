@@ -2,25 +2,45 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from ptgflow.diagnostics import Report
+from ptgflow.diagnostics.codes.recipe import INVALID_VALUE
+from ptgflow.diagnostics.suggest import hint
 from ptgflow.recipe.compose import as_dict, compose_config
 from ptgflow.recipe.load import locator, validated, with_custom_card
 from ptgflow.recipe.overrides import parse
-from ptgflow.train.spec import TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
 
+OBJECTIVES: Final[dict[str, tuple[type[LearningSpec], str]]] = {
+    "heads": (TrainSpec, "train"),
+    "distill_draft": (DistillSpec, "distill_draft"),
+}
+"""What `objective=` may name: what it is told, and the configuration with its defaults."""
+
+
 def load_train(
     typed: Sequence[str], *, config_dir: Path | None, report: Report
-) -> tuple[TrainSpec | None, DictConfig | None]:
-    """Compose `train.yaml` with overrides, and validate it. None where the report holds what prevents it."""
-    return load_spec(TrainSpec, "train", typed, config_dir=config_dir, report=report)
+) -> tuple[LearningSpec | None, DictConfig | None]:
+    """Compose the configuration of an objective with overrides, and validate it.
+
+    None where the report holds what prevents it.
+    """
+    named = [one for one in parse(typed, Report()) if one.key == "objective"]
+    objective = named[-1].value if named else "heads"
+    if objective not in OBJECTIVES:
+        reason = f"the objectives are {', '.join(OBJECTIVES)}"
+        choices = hint(objective, OBJECTIVES, write="objective={}")
+        report.add(INVALID_VALUE(named[-1].location, name="objective", value=objective, reason=reason, hint=choices))
+        return None, None
+    kind, name = OBJECTIVES[objective]
+    return load_spec(kind, name, typed, config_dir=config_dir, report=report)
 
 
 def load_spec(

@@ -1,14 +1,19 @@
-"""How good heads are at what they are for: tokens a round on prompts that they were not trained on."""
+"""How good what was trained is at drafting: tokens a round on prompts that it was not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ptgflow.engine.decode import DecodeLoop
-from ptgflow.engine.growth import TREES
-from ptgflow.engine.heads.drafters import drafter_of
-from ptgflow.engine.heads.head_weights import Heads
+from ptgflow.engine.growth import TREES, TreeBuilder
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import DecodeRequest
+from ptgflow.engine.request import DecodeRequest, JointDrafter
+
+SHAPES: Final = (("chain", 4), ("dyspec", 8), ("dyspec", 16), ("dyspec", 32))
+"""Trees that everything is measured with, and most nodes of each."""
+
+DrafterOf = Callable[[TreeBuilder, int], JointDrafter]
+"""From how trees are built, and of how many nodes at most, to a drafter that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +29,27 @@ class Acceptance:
     """1: no draft was ever right."""
 
 
-def acceptance(
-    heads: Heads, model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tree: str, nodes: int
+def acceptances(
+    drafter_of: DrafterOf,
+    model: LoadedModel,
+    prompts: Sequence[str],
+    *,
+    max_tokens: int,
+    tell: Callable[[int, int], None],
+) -> tuple[Acceptance, ...]:
+    """Answer prompts with drafts of each shape."""
+    found: list[Acceptance] = []
+    for tree, nodes in SHAPES:
+        tell(len(found), len(SHAPES))
+        joint = drafter_of(TREES[tree](), nodes)
+        found.append(_acceptance(joint, model, prompts, max_tokens=max_tokens, tree=tree, nodes=nodes))
+    return tuple(found)
+
+
+def _acceptance(
+    joint: JointDrafter, model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tree: str, nodes: int
 ) -> Acceptance:
     """Answer prompts with drafts of a fixed size, and count tokens and rounds."""
-    joint = drafter_of(heads, model, TREES[tree](), size=nodes)
     loop = DecodeLoop(model, max_rows=8)
     for prompt in prompts:
         ids = model.codec.prompt((), text=prompt).token_ids

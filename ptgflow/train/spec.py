@@ -58,22 +58,18 @@ class HeadOptions(BaseModel):
         return self
 
 
-class TrainSpec(BaseModel):
-    """A whole configuration of a training run."""
+class LearningSpec(BaseModel):
+    """What every objective may be told: the target, what is learnt from, and the schedule."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelCard
-    heads: HeadOptions
     accelerate: Accelerate = Accelerate()
     data: tuple[str, ...] = Field(default=(), description="files and folders with prompts")
     invent: int = Field(
         default=0, ge=0, validate_default=True, description="prompts that the model makes up, beside those of the data"
     )
-    start: str | None = Field(
-        default=None, description="a folder with trained heads to go on from, with their shape; null: untrained ones"
-    )
-    output: str = Field(description="a folder for the trained heads")
+    output: str = Field(description="a folder for what is trained")
     prompts: int | None = Field(default=None, ge=2, description="most prompts; null: all")
     held_out: int = Field(default=32, ge=1, description="prompts that are not trained on, but measured with")
     max_tokens: int = Field(default=160, ge=8, le=4096, description="most tokens of an answer")
@@ -99,4 +95,59 @@ class TrainSpec(BaseModel):
     def _some_prompts(cls, value: int, info: ValidationInfo) -> int:
         if not value and not info.data.get("data", ()):
             raise ValueError("there are no prompts: name files in data=[...], or let the model make up N with invent=N")
+        return value
+
+
+class TrainSpec(LearningSpec):
+    """A whole configuration of training heads (`objective=heads`)."""
+
+    objective: Literal["heads"] = "heads"
+    heads: HeadOptions
+    start: str | None = Field(
+        default=None, description="a folder with trained heads to go on from, with their shape; null: untrained ones"
+    )
+
+
+class StudentOptions(BaseModel):
+    """The shape of a draft model: the target's, with fewer layers, or narrower ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layers: int = Field(default=4, ge=1, description="decoder layers")
+    hidden_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="width; null: the target's, from whose evenly spaced layers and embedding the draft model starts. "
+        "Another one starts from random weights",
+    )
+
+
+Divergence = Literal["forward_kl", "reverse_kl", "jsd", "tvd"]
+
+
+class DistillSpec(LearningSpec):
+    """A whole configuration of distilling a draft model (`objective=distill_draft`)."""
+
+    objective: Literal["distill_draft"] = "distill_draft"
+    student: StudentOptions = StudentOptions()
+    divergence: Divergence = Field(
+        default="forward_kl",
+        description="of the target's distribution and the draft model's, at each token of an answer: Kullback-Leibler "
+        "forward or reverse, generalised Jensen-Shannon, or total variation distance",
+    )
+    beta: float | None = Field(default=None, gt=0.0, lt=1.0, description="of `jsd`: the target's weight; null: 0.5")
+    fixed_data: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="share of steps on the target's answers (lambda); the others are on what the draft model itself "
+        "writes then (on-policy)",
+    )
+
+    @field_validator("beta")
+    @classmethod
+    def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
+        divergence = info.data.get("divergence")
+        if value is not None and divergence != "jsd":
+            raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
         return value

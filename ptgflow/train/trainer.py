@@ -15,9 +15,11 @@ from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.errors import RunError
 from ptgflow.train.batches import Order, collated
 from ptgflow.train.features import Example
+from ptgflow.train.interruptions import wish_to_stop
 from ptgflow.train.objectives.objective import Loss, Objective
 
 SAVE_EVERY_S: Final = 180.0
+TELL_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,22 +107,33 @@ class Trainer:
             self._load()
 
     def run(self, tell: Callable[[Progress], None], *, until: int | None = None) -> None:
-        """Train to the end, or to a step; a checkpoint is written every few minutes and at the end."""
+        """Train to the end, or to a step; a checkpoint is written every few minutes and at the end.
+
+        Raises:
+            KeyboardInterrupt: somebody wants to stop (Ctrl-C, SIGTERM, or whoever is told). The step under way is
+                finished first, and saved.
+        """
         saved = told = time.monotonic()
         recent: list[Loss] = []
         stop = len(self._order) if until is None else min(until, len(self._order))
-        while self._step < stop:
-            begun = time.monotonic()
-            recent.append(self._one())
-            now = time.monotonic()
-            self.totals.seconds += now - begun
-            last = self._step == stop
-            if last or now - told > 1.0:
-                self._tell(recent, tell)
-                recent, told = [], now
-            if last or now - saved > SAVE_EVERY_S:
-                self.save()
-                saved = now
+        with wish_to_stop() as wish:
+            while self._step < stop:
+                begun = time.monotonic()
+                recent.append(self._one())
+                now = time.monotonic()
+                self.totals.seconds += now - begun
+                last = self._step == stop
+                if last or now - told > TELL_EVERY_S:
+                    try:
+                        self._tell(recent, tell)
+                    except KeyboardInterrupt:
+                        wish.asked = True
+                    recent, told = [], now
+                if last or wish.asked or now - saved > SAVE_EVERY_S:
+                    self.save()
+                    saved = now
+                if wish.asked:
+                    raise KeyboardInterrupt
 
     def _one(self) -> Loss:
         rows = self._order.steps[self._step]
@@ -184,9 +197,10 @@ class Trainer:
             torch.save(state, part)
             part.replace(self._checkpoint)
         except OSError as error:
-            part.unlink(missing_ok=True)
             file = str(self._checkpoint)
             raise RunError([FILE_PROBLEM(action="write", file=file, reason=error.strerror or error)]) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def _load(self) -> None:
         file = str(self._checkpoint)

@@ -95,7 +95,7 @@ class JacobiOptions(VerifyOptions):
 class CascadeOptions(VerifyOptions):
     """Drafts of a smaller model, for which n-grams draft."""
 
-    draft: str | None = Field(default=None, description="card of the draft model")
+    draft: str | None = Field(default=None, description="card of the draft model, or a folder with a checkpoint")
     first: int = Field(
         default=6,
         ge=1,

@@ -95,7 +95,7 @@ class EnsembleOptions(VerifyOptions):
 class ModelDraftOptions(VerifyOptions):
     """Drafts of a smaller model."""
 
-    draft: str | None = Field(default=None, description="card of the draft model")
+    draft: str | None = Field(default=None, description="card of the draft model, or a folder with a checkpoint")
     reencode: bool = Field(
         default=False, description="let the draft model have another tokenizer: its text is encoded anew, as a chain"
     )

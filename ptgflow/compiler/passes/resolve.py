@@ -6,6 +6,7 @@ after    write: mtp, spec mtp/medusa, options MedusaOptions(k=4), card smollm2-1
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -130,7 +131,8 @@ def _draft_card(node: Node, context: Context) -> ModelCard | None:
     known = card.tokenizer is not None and node.card.tokenizer is not None
     if known and card.tokenizer != node.card.tokenizer and not node.options.reencodes():
         context.report.add(draft_tokenizer(node, card, card.tokenizer, node.card.tokenizer, at))
-    return card
+    # A folder says nothing of where it is to run, so it runs where the target does.
+    return card.beside(node.card) if Path(card.source).is_dir() else card
 
 
 def draft_tokenizer(

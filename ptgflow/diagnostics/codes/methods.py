@@ -92,7 +92,8 @@ NO_DRAFT_MODEL: Final = Rule(
     code="PTG408",
     slug="no-draft-model",
     message="{stage} has no draft model",
-    help="write stages.{slot}.draft=NAME, or another drafter: stage@stages.{slot}=draft_verify/ngram",
+    help="write stages.{slot}.draft=NAME (a card, or a folder with a checkpoint), or another drafter: "
+    "stage@stages.{slot}=draft_verify/ngram",
     what="The drafters `model` and `cascade` propose what a second, smaller model writes, and none was named.",
     why="There is no good default: the draft model has to fit the target.",
 )

@@ -162,7 +162,7 @@ def load_model(
     tell = progress or silent
     accelerate = accelerate or Accelerate()
     device = _device(card)
-    network, tokenizer, folder = _network_and_tokenizer(card, tell)
+    network, tokenizer, folder = network_and_tokenizer(card, tell)
     _set_attention(card, network, accelerate.attention)
     written = _is_written(card, network, accelerate)
     dtype = resolved(card.dtype, device, written=written)
@@ -197,10 +197,14 @@ def load_model(
     )
 
 
-def _network_and_tokenizer(
+def network_and_tokenizer(
     card: ModelCard, tell: Progress
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Path | None]:
-    """The network with its weights as they are stored, the tokenizer, and the folder that both are from."""
+    """The network with its weights as they are stored, the tokenizer, and the folder of both, which `tiny` lacks.
+
+    Raises:
+        RunError: the source cannot be reached or read, is damaged, unsafe or of an unsupported architecture.
+    """
     source = resolve(card, tell)
     if isinstance(source, Tiny):
         tokenizer = tiny_tokenizer()

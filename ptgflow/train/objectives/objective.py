@@ -1,4 +1,4 @@
-"""What a kind of head brings to training."""
+"""What an objective brings to training."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from ptgflow.train.batches import Batch
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Teacher:
-    """What the target knows and heads learn from."""
+    """What the target knows and is learnt from it."""
 
     model: LoadedModel
     vocabulary: Int[Tensor, " draft_vocab"]
@@ -38,18 +38,23 @@ class Loss:
 
 @runtime_checkable
 class Objective(Protocol):
-    """One kind of head under training."""
+    """A network under training, and what it is trained for."""
 
     @property
     def network(self) -> nn.Module:
-        """What is trained; its state dict is what is saved."""
+        """What is trained; its state dict is what a checkpoint keeps."""
         ...
+
+    def loss(self, batch: Batch) -> Loss:
+        """The published loss of a batch. What is drawn for it is a function of the batch and of its step alone."""
+        ...
+
+
+@runtime_checkable
+class HeadObjective(Objective, Protocol):
+    """One kind of head under training."""
 
     @property
     def config(self) -> HeadConfig:
         """What it is."""
-        ...
-
-    def loss(self, batch: Batch) -> Loss:
-        """The published loss of a batch."""
         ...

@@ -1,0 +1,52 @@
+"""From a specification to what it asks for, trained, written and measured: the facts of its card."""
+
+from pathlib import Path
+
+from ptgflow.cli.train_view import View
+from ptgflow.contracts import ModelCard
+from ptgflow.engine.draft_models.drafter import ModelDrafter
+from ptgflow.engine.heads.drafters import drafter_of
+from ptgflow.engine.heads.loading import load_heads
+from ptgflow.engine.models.model import LoadedModel, load_model
+from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads
+from ptgflow.train.distilling import distill
+from ptgflow.train.job import train
+from ptgflow.train.measuring import acceptances
+from ptgflow.train.saving import save_draft, save_heads
+from ptgflow.train.spec import DistillSpec, TrainSpec
+
+_MEASURED = "tokens a round on held-out prompts"
+
+
+def trained_heads(spec: TrainSpec, model: LoadedModel, view: View) -> Facts:
+    """Heads, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained = train(spec, model, view)
+    config = trained.objective.config
+    save_heads(folder, config, trained.objective.network, trained.teacher.vocabulary)
+    heads = load_heads(folder, model, kind=config.kind)
+    found = acceptances(
+        lambda builder, size: drafter_of(heads, model, builder, size=size),
+        model,
+        trained.held_out,
+        max_tokens=spec.max_tokens,
+        tell=lambda done, of: view.stage(_MEASURED, done, of),
+    )
+    return facts_of_heads(spec, model, trained, found)
+
+
+def trained_draft(spec: DistillSpec, model: LoadedModel, view: View) -> Facts:
+    """A draft model, in the folder that the specification names."""
+    folder = Path(spec.output)
+    made = distill(spec, model, view)
+    save_draft(folder, made.student.network, made.student.tokenizer)
+    card = ModelCard(name=str(folder), source=str(folder)).beside(spec.model)
+    draft = load_model(card, spec.accelerate)
+    found = acceptances(
+        lambda builder, size: ModelDrafter(draft.open_pass(), builder, size=size, vocabulary=draft.vocab_size),
+        model,
+        made.trained.held_out,
+        max_tokens=spec.max_tokens,
+        tell=lambda done, of: view.stage(_MEASURED, done, of),
+    )
+    return facts_of_draft(spec, model, made, found)
