@@ -97,7 +97,9 @@ class FeatureStore:
         at = self._at[_name(answer)] * self._size
         count = len(ids) * self._size
         states = torch.from_file(str(self._states), size=at + count, dtype=torch.bfloat16)[at:]
-        return Example(torch.tensor(ids), len(ids) - len(answer.token_ids), states.view(len(ids), self._size))
+        # Of an answer that is longer than what is kept, the first token that is there is the context of the others.
+        start = max(len(ids) - len(answer.token_ids), 1)
+        return Example(torch.tensor(ids), start, states.view(len(ids), self._size))
 
 
 def _kept(answer: Answer) -> tuple[int, ...]:
