@@ -90,7 +90,7 @@ class GatedTarget:
                 past_key_values=cache,
                 use_cache=True,
             ).last_hidden_state
-        return found.unflatten(1, (anchors.shape[1], count))
+        return found.view(batch, anchors.shape[1], count, -1)
 
 
 def visible_to_masks(
