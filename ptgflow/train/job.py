@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from jaxtyping import Int
@@ -208,7 +208,7 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
     return made, (*taps, model.layers)
 
 
-def _layer_sizes(model: LoadedModel) -> dict[str, int]:
+def _layer_sizes(model: LoadedModel) -> dict[str, Any]:
     """Those of the target's own layers."""
     config = model.config
     return {
