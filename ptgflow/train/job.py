@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final, Protocol
 
 import torch
 from jaxtyping import Int
@@ -95,7 +96,7 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
     return made, (*taps, model.layers)
 
 
-def _layer_sizes(model: LoadedModel) -> dict[str, int]:
+def _layer_sizes(model: LoadedModel) -> dict[str, Any]:
     """Those of the target's own layers."""
     config = model.config
     return {

@@ -85,8 +85,8 @@ class GatedLoraDrafter(StateDrafter):
         if places:
             with torch.inference_mode():
                 candidates = self._projected([(0, self._sampled(before, torch.stack(states)))])
-            for (number, place), what in zip(places, candidates, strict=True):
-                found[number][place] = what
+            for (number, place), likely in zip(places, candidates, strict=True):
+                found[number][place] = likely
         return found
 
     def _sampled(self, before: Sequence[int], states: Float[Tensor, "nodes hidden"]) -> Float[Tensor, "nodes hidden"]:

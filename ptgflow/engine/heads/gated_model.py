@@ -59,7 +59,8 @@ def gated_model(heads: Heads, model: LoadedModel, make: MakeLinear) -> WrittenMo
             (tensors[f"layers.{layer}.{name}.lora_A.weight"], tensors[f"layers.{layer}.{name}.lora_B.weight"])
             for name in names
         ]
-        down, up = torch.cat([one for one, _ in pairs]), torch.block_diag(*(one for _, one in pairs))  # type: ignore[no-untyped-call]
+        down = torch.cat([one for one, _ in pairs])
+        up: Tensor = torch.block_diag(*(one for _, one in pairs))  # type: ignore[no-untyped-call]
         return AdaptedLinear(base, make(down, None), make(up * SCALE, None))
 
     layers = tuple(
