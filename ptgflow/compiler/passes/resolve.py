@@ -124,15 +124,21 @@ def _draft_card(node: Node, context: Context) -> ModelCard | None:
         return None
     at = context.source.locate(f"stages.{node.slot}.draft")
     card = context.source.card if name == context.source.card.name else context.cards.find(name)
+    card = card or _checkpoint(name, node.card)
     if card is None:
         choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.draft={{}}")
+        choices += ", or a folder with a checkpoint"
         context.report.add(recipe_codes.UNKNOWN_MODEL(at, name=name, hint=choices))
         return None
     known = card.tokenizer is not None and node.card.tokenizer is not None
     if known and card.tokenizer != node.card.tokenizer and not node.options.reencodes():
         context.report.add(draft_tokenizer(node, card, card.tokenizer, node.card.tokenizer, at))
-    # A folder says nothing of where it is to run, so it runs where the target does.
-    return card.beside(node.card) if Path(card.source).is_dir() else card
+    return card
+
+
+def _checkpoint(name: str, target: ModelCard) -> ModelCard | None:
+    """A card for a folder, which says nothing of where it is to run, and so runs where the target does."""
+    return ModelCard(name=name, source=name).beside(target) if Path(name).is_dir() else None
 
 
 def draft_tokenizer(
