@@ -7,7 +7,7 @@ so the files themselves are asked: their index, or the header that a safetensors
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _INDEX: Final = "model.safetensors.index.json"
 _LONGEST_HEADER: Final = 100_000_000
@@ -37,7 +37,7 @@ def tensor_names(folder: Path) -> frozenset[str]:
     """The names of all tensors of a folder's safetensors files; no tensor is read."""
     mapped = _index(folder).get("weight_map")
     if isinstance(mapped, dict):
-        return frozenset(map(str, mapped))
+        return frozenset(str(name) for name in cast("dict[str, Any]", mapped))
     return frozenset(name for file in sorted(folder.glob("*.safetensors")) for name in _header(file))
 
 
@@ -46,7 +46,7 @@ def _index(folder: Path) -> dict[str, Any]:
         found: Any = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _header(path: Path) -> frozenset[str]:
@@ -57,4 +57,4 @@ def _header(path: Path) -> frozenset[str]:
             header: Any = json.loads(file.read(length)) if length <= _LONGEST_HEADER else None
     except (OSError, ValueError):
         return frozenset()
-    return frozenset(map(str, header)) - {"__metadata__"} if isinstance(header, dict) else frozenset()
+    return frozenset(cast("dict[str, Any]", header)) - {"__metadata__"} if isinstance(header, dict) else frozenset()

@@ -51,7 +51,10 @@ def save_draft(folder: Path, network: PreTrainedModel, tokenizer: PreTrainedToke
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix="part-") as beside, quiet():
-            copy.deepcopy(network).to(torch.bfloat16).save_pretrained(beside)
+            # As a plain module: the stubs of `PreTrainedModel.to` know no type of numbers.
+            made = copy.deepcopy(network)
+            nn.Module.to(made, torch.bfloat16)
+            made.save_pretrained(beside)
             tokenizer.save_pretrained(beside)
             # The weights last: a folder with weights has all that they need.
             for file in sorted(Path(beside).iterdir(), key=lambda one: one.suffix == ".safetensors"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ptgflow.contracts import ModelCard
@@ -64,7 +65,8 @@ def student_of(
             {name: copied[_LAYER.sub(lambda at: str(kept[int(at[0])]), name)] for name in network.state_dict()}
         )
     network.generation_config = target.generation_config
-    return Student(network=network.to(device).eval(), tokenizer=tokenizer, layers=() if narrow else kept)
+    nn.Module.to(network, device)
+    return Student(network=network.eval(), tokenizer=tokenizer, layers=() if narrow else kept)
 
 
 def evenly_spaced(count: int, layers: int) -> tuple[int, ...]:

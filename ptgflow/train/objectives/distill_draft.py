@@ -57,7 +57,9 @@ class DistillObjective:
         with torch.no_grad(), torch.autocast(states.device.type, enabled=False):
             p = self._law(states.float() @ self._teacher.output.T)
         found = self._student.get_decoder()(input_ids=batch.tokens, use_cache=False).last_hidden_state
-        q = self._law(self._student.get_output_embeddings()(found[learnt]))
+        output = self._student.get_output_embeddings()
+        assert output is not None, "a causal model has an output matrix"
+        q = self._law(output(found[learnt]))
         value = self._apart(p, q).sum() / max(len(p), 1)
         hits = float((p.argmax(dim=-1) == q.argmax(dim=-1)).sum()) / max(len(p), 1)
         return Loss(value=value, hits=(hits,), tokens=len(p))
