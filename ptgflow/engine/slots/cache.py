@@ -13,8 +13,8 @@ from typing import Final, Literal, final
 from ptgflow.engine.memory import give_back
 from ptgflow.engine.slots.fixed import FixedPlacement
 from ptgflow.engine.slots.placement import NewTokens, Placement, groups_of
+from ptgflow.engine.slots.row_input import RowInput
 from ptgflow.engine.slots.storage import STEP, Bucket, KeyValueShape, capacity_for, power_of_two
-from ptgflow.engine.trees import EMPTY, TokenTree
 
 Layout = Literal["ragged", "one", "fixed"]
 """Which rows share a bucket: those of one capacity (`ragged`); or all, in a bucket of the capacity that the longest
@@ -24,22 +24,6 @@ few shapes ever occur (`fixed`)."""
 
 class SlotsFullError(MemoryError):
     """The memory budget does not suffice; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowInput:
-    """What the caller feeds to one row."""
-
-    row: int
-    tokens: tuple[int, ...]
-    """The next tokens of the row's text, at least one."""
-    tree: TokenTree = EMPTY
-    """Proposals for what follows them."""
-    again: int = 0
-    """How many of these, tokens and then nodes, the pass before has written, with nothing kept of it since: a tree that
-    grows level by level is computed node by node. They are seen, and have no line in what the pass gives."""
-    wanted: bool = True
-    """Whether logits are wanted: after the last of `tokens` and after each node. Not while a prompt is being read."""
 
 
 @dataclass(slots=True)
