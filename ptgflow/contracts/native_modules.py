@@ -7,7 +7,7 @@ so the files themselves are asked: their index, or the header that a safetensors
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _INDEX: Final = "model.safetensors.index.json"
 _LONGEST_HEADER: Final = 100_000_000
@@ -35,18 +35,17 @@ def native_modules(folder: Path) -> tuple[str, int]:
 
 def tensor_names(folder: Path) -> frozenset[str]:
     """The names of all tensors of a folder's safetensors files; no tensor is read."""
-    mapped = _index(folder).get("weight_map")
-    if isinstance(mapped, dict):
-        return frozenset(map(str, mapped))
+    mapped = _object(_index(folder).get("weight_map"))
+    if mapped:
+        return frozenset(mapped)
     return frozenset(name for file in sorted(folder.glob("*.safetensors")) for name in _header(file))
 
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
-        found: Any = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        return _object(json.loads((folder / _INDEX).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _header(path: Path) -> frozenset[str]:
@@ -54,7 +53,12 @@ def _header(path: Path) -> frozenset[str]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: Any = json.loads(file.read(length)) if length <= _LONGEST_HEADER else None
+            header = _object(json.loads(file.read(length))) if length <= _LONGEST_HEADER else {}
     except (OSError, ValueError):
         return frozenset()
-    return frozenset(map(str, header)) - {"__metadata__"} if isinstance(header, dict) else frozenset()
+    return frozenset(header) - {"__metadata__"}
+
+
+def _object(found: Any) -> dict[str, Any]:
+    """What was read, where it is a JSON object; else an empty one."""
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
