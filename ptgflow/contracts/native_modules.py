@@ -43,7 +43,7 @@ def tensor_names(folder: Path) -> frozenset[str]:
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
-        found: Any = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        return _object(json.loads((folder / _INDEX).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -54,7 +54,7 @@ def _header(path: Path) -> frozenset[str]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: Any = json.loads(file.read(length)) if length <= _LONGEST_HEADER else None
+            header = _object(json.loads(file.read(length))) if length <= _LONGEST_HEADER else {}
     except (OSError, ValueError):
         return frozenset()
     return frozenset(cast("dict[str, Any]", header)) - {"__metadata__"} if isinstance(header, dict) else frozenset()
