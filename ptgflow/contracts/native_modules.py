@@ -35,9 +35,9 @@ def native_modules(folder: Path) -> tuple[str, int]:
 
 def tensor_names(folder: Path) -> frozenset[str]:
     """The names of all tensors of a folder's safetensors files; no tensor is read."""
-    mapped = _index(folder).get("weight_map")
-    if isinstance(mapped, dict):
-        return frozenset(str(name) for name in cast("dict[str, Any]", mapped))
+    mapped = _object(_index(folder).get("weight_map"))
+    if mapped:
+        return frozenset(mapped)
     return frozenset(name for file in sorted(folder.glob("*.safetensors")) for name in _header(file))
 
 
@@ -46,7 +46,6 @@ def _index(folder: Path) -> dict[str, Any]:
         return _object(json.loads((folder / _INDEX).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _header(path: Path) -> frozenset[str]:
@@ -57,4 +56,9 @@ def _header(path: Path) -> frozenset[str]:
             header = _object(json.loads(file.read(length))) if length <= _LONGEST_HEADER else {}
     except (OSError, ValueError):
         return frozenset()
-    return frozenset(cast("dict[str, Any]", header)) - {"__metadata__"} if isinstance(header, dict) else frozenset()
+    return frozenset(header) - {"__metadata__"}
+
+
+def _object(found: Any) -> dict[str, Any]:
+    """What was read, where it is a JSON object; else an empty one."""
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
