@@ -19,7 +19,7 @@ NOT_CAUSAL = ("ForConditionalGeneration", "ForMaskedLM", "ForSequenceClassificat
 
 
 def shipped_cards(config_dir: Path | None = None) -> Cards:
-    """The cards of `recipes/model/`, those of a person's own folder first; and any folder with a checkpoint."""
+    """The cards of `recipes/model/`, those of a person's own folder first."""
     folders = [folder for folder in (config_dir, SHIPPED) if folder is not None]
 
     def find(name: str) -> ModelCard | None:
@@ -27,7 +27,7 @@ def shipped_cards(config_dir: Path | None = None) -> Cards:
             path = folder / "model" / f"{name}.yaml"
             if path.is_file():
                 return _read(path)
-        return card_facts(ModelCard(name=name, source=name)) if Path(name).is_dir() else None
+        return None
 
     return Cards(find=find, names=lambda: [name for name in shipped_choices("model", config_dir) if find(name)])
 
