@@ -28,7 +28,7 @@ class HeadWatch:
         The target's word is the first token of a block whatever drafters made the tree and however much of it was
         verified; but where a rule keeps what the target did not say, only a proposal that it did say counts.
         """
-        on_its_word = block.agreed or not block.path or member.row.request.accept.sampled != "none"
+        on_its_word = not block.path or block.agreed[0] or member.row.request.accept.sampled != "none"
         found: list[Diagnostic] = []
         for source, first in member.foreseen:
             if source in self._settled:
