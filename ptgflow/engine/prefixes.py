@@ -1,6 +1,6 @@
 """Which rows begin with the same tokens: what they share is read once and copied."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,18 +29,18 @@ def shared_beginning(context: list[int], others: Mapping[int, list[int]]) -> Sha
     for row, other in others.items():
         if other[:LEAST] != context[:LEAST]:
             continue
-        length = _common(context, other, len(context) - 1)
+        length = shared_length(context, other, most=len(context) - 1)
         if best is None or length > best.length:
             best = Shared(row=row, length=length)
     return best
 
 
-def _common(one: list[int], other: list[int], most: int) -> int:
-    """Leading tokens that are the same, by bisection over whole slices."""
-    low, high = 0, min(len(one), len(other), most)
+def shared_length(one: Sequence[int], other: Sequence[int], *, most: int | None = None) -> int:
+    """How many leading tokens two texts share, and at most `most`; by bisection over whole slices."""
+    low, high = 0, min(len(one), len(other), len(one) if most is None else most)
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if list(one[low:middle]) == list(other[low:middle]):
             low = middle
         else:
             high = middle - 1

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ptgflow.contracts import Draft, Guarantee, Level, Prompt, Verified
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
+from ptgflow.engine.prefixes import shared_length
 from ptgflow.engine.request import Decoded
 from ptgflow.errors import RunError
 from ptgflow.stages.base import StageContext
@@ -24,12 +25,6 @@ def condition(value: Prompt | Draft, context: StageContext, method: str) -> Prom
     return prompt
 
 
-def agreement(given: Sequence[int], written: Sequence[int]) -> int:
-    """How many leading tokens two texts share."""
-    pairs = zip(given, written, strict=False)
-    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(given), len(written)))
-
-
 def guarantee(context: StageContext) -> Guarantee:
     """What every rule of acceptance promises: the target's greedy output, or the law of sampling it."""
     level: Level = "exact" if context.generation.sampling.temperature == 0 else "distribution"
@@ -43,7 +38,7 @@ def verified(decoded: Decoded, value: Prompt | Draft, prompt: Prompt, context: S
     that place, the draft's token has been accepted: all of the text up to the first difference is the draft's.
     """
     given: Sequence[int] = () if isinstance(value, Prompt) else value.token_ids
-    same = agreement(given, decoded.token_ids)
+    same = shared_length(given, decoded.token_ids)
     origin = () if isinstance(value, Prompt) else value.origin[:same]
     agreed: list[Verdict] = ["accepted" for _ in range(same)]
     return Verified(

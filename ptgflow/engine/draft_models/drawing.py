@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from ptgflow.engine.draft_models.readings import Readings
 from ptgflow.engine.growth.tree_drafter import GRADES
 from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.randomness import Purpose, Uniforms, uniform
@@ -16,17 +17,6 @@ from ptgflow.engine.request import Ask, Proposal
 from ptgflow.engine.sampling import History, Place, Prediction, draw, predict
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import EMPTY, TokenTree
-
-_CHUNK: Final = 512
-"""Tokens of a text that are read in one pass."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """What the draft model has read of one row: its text, and what it drew behind it."""
-
-    slot: int
-    read: list[int] = field(default_factory=list[int])
 
 
 @dataclass(slots=True)
@@ -37,6 +27,8 @@ class _Chain:
     history: History
     size: int
     """Most tokens."""
+    rest: tuple[int, ...]
+    """Tokens of the text that are read with the first of the chain's passes."""
     tokens: list[int] = field(default_factory=list[int])
     laws: list[Float64[Tensor, " vocab"]] = field(default_factory=list[Tensor])
     grades: list[int] = field(default_factory=list[int])
@@ -82,7 +74,7 @@ class DrawingDrafter:
         self._run, self._size, self._least = run, size, least
         self._vocabulary, self._target_vocabulary, self._device = vocabulary, target_vocabulary, device
         self._uniforms = uniforms
-        self._rows: dict[int, _Row] = {}
+        self._rows = Readings(run)
 
     def read(self, row: int, tokens: Sequence[int], states: Float[Tensor, "tokens features"]) -> None:
         """Nothing to do: the text comes with each question."""
@@ -92,16 +84,11 @@ class DrawingDrafter:
 
     def fork(self, row: int, source: int, length: int) -> None:
         """Copy what the draft model has read of the shared beginning."""
-        known = self._rows.get(source)
-        if known is not None:
-            shared = min(length, len(known.read))
-            self._rows[row] = _Row(self._run.cache.fork(known.slot, shared), known.read[:shared])
+        self._rows.fork(row, source, length)
 
     def forget(self, row: int) -> None:
         """Give the row's slots back."""
-        known = self._rows.pop(row, None)
-        if known is not None:
-            self._run.cache.free(known.slot)
+        self._rows.forget(row)
 
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         """A chain for each row."""
@@ -114,37 +101,17 @@ class DrawingDrafter:
 
     def _begun(self, ask: Ask) -> _Chain:
         """A chain without tokens. Of the text all but the end is read; the draft of the last round is cut away."""
-        cache = self._run.cache
-        if ask.row not in self._rows:
-            self._rows[ask.row] = _Row(cache.admit())
-        row = self._rows[ask.row]
-        # The last token is read again where it was read before: what follows it is asked for.
-        common = _common(row.read, ask.context[:-1])
-        cache.rollback(row.slot, common)
-        del row.read[common:]
-        while len(ask.context) - len(row.read) > _CHUNK:
-            self._take(row, ask.context[len(row.read) :][:_CHUNK])
+        rest = self._rows.catch_up(ask)
         answer = len(ask.context) - ask.written
         history = History(ask.sampling, ask.context[:answer], self._target_vocabulary, self._device)
         history.extend(ask.context[answer:])
-        return _Chain(ask=ask, history=history, size=min(ask.limit, self._size))
-
-    def _take(self, row: _Row, tokens: Sequence[int]) -> None:
-        self._run([RowInput(row=row.slot, tokens=tuple(tokens), wanted=False)])
-        self._run.cache.commit({row.slot: range(len(tokens))})
-        row.read += tokens
+        return _Chain(ask=ask, history=history, size=min(ask.limit, self._size), rest=rest)
 
     def _predict(self, chains: Sequence[_Chain]) -> Prediction:
         """One pass: a line for each chain, of what may follow it."""
-        rows = [self._rows[chain.ask.row] for chain in chains]
-        inputs = [
-            RowInput(row=row.slot, tokens=tuple(chain.tokens[-1:] or chain.ask.context[len(row.read) :]))
-            for row, chain in zip(rows, chains, strict=True)
-        ]
-        logits = self._run(inputs)
-        self._run.cache.commit({one.row: range(len(one.tokens)) for one in inputs})
-        for row, given in zip(rows, inputs, strict=True):
-            row.read += given.tokens
+        read = {chain.ask.row: tuple(chain.tokens[-1:]) or chain.rest for chain in chains}
+        logits = self._run([RowInput(row=self._rows[row].slot, tokens=tokens) for row, tokens in read.items()])
+        self._rows.keep(read)
         # What the target has no token for is never drawn, and what the draft has none for has no chance.
         lines = logits.new_full((len(logits), self._target_vocabulary), -torch.inf)
         lines[:, : self._vocabulary] = logits[:, : self._vocabulary]
@@ -190,8 +157,3 @@ class DrawingDrafter:
             return Proposal(tree=EMPTY)
         laws = torch.stack(chain.laws) if chain.is_drawn else None
         return Proposal(tree=TokenTree.chain(chain.tokens), laws=laws, grades=tuple(chain.grades))
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
