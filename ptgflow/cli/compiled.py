@@ -1,18 +1,19 @@
-"""What `run`, `check` and `plan` share: from a command line to compiled recipes."""
+"""What commands share: from a command line to compiled recipes, or to the configuration of another kind of job."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel
 
 from ptgflow.api import Plan
 from ptgflow.cli.arguments import Arguments, UsageError
-from ptgflow.cli.output import say
+from ptgflow.cli.output import say, show
 from ptgflow.compiler.driver import compile_source
 from ptgflow.compiler.program import Program
-from ptgflow.diagnostics import Report
+from ptgflow.diagnostics import Report, Severity
 from ptgflow.recipe.cards import shipped_cards
 from ptgflow.recipe.load import Loaded, composed, load
 from ptgflow.recipe.overrides import is_sweep, parse, sweep
@@ -21,6 +22,8 @@ from ptgflow.stages.methods import method_table
 if TYPE_CHECKING:
     from ptgflow.engine.models.model import Models
     from ptgflow.engine.models.progress import Progress
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +108,14 @@ def print_plain_config(config: DictConfig, which: str) -> None:
     hydra = config.pop("hydra")
     shown = {"job": config, "hydra": OmegaConf.create({"hydra": hydra})}.get(which)
     print(OmegaConf.to_yaml(shown if shown is not None else OmegaConf.merge({"hydra": hydra}, config)), end="")
+
+
+def spec_or_code(load: Callable[[Report], tuple[SpecT | None, DictConfig | None]], arguments: Arguments) -> SpecT | int:
+    """A validated configuration, or the code to leave with: 0 where `--cfg` asked to see it, 2 where it is wrong."""
+    report = Report()
+    spec, config = load(report)
+    show(one for one in report if one.severity is Severity.ERROR)
+    if arguments.cfg is not None and config is not None and report.ok:
+        print_plain_config(config, arguments.cfg)
+        return 0
+    return 2 if spec is None or not report.ok else spec

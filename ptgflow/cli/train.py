@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ptgflow.cli.arguments import Arguments, UsageError
-from ptgflow.cli.compiled import print_plain_config
+from ptgflow.cli.compiled import spec_or_code
 from ptgflow.cli.live import Downloads, terminal
-from ptgflow.cli.output import only, print_json, say, show
+from ptgflow.cli.output import only, print_json, say
 from ptgflow.cli.train_view import View
-from ptgflow.diagnostics import Report, Severity
 from ptgflow.train.load import load_train
 from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
 
@@ -23,14 +22,11 @@ def main(arguments: Arguments) -> int:
         from ptgflow.cli.train_retrieval import main as train_retrieval
 
         return train_retrieval(replace(arguments, overrides=tuple(overrides)))
-    report = Report()
-    spec, config = load_train(arguments.overrides, config_dir=arguments.config_dir, report=report)
-    show(one for one in report if one.severity is Severity.ERROR)
-    if arguments.cfg is not None and config is not None and report.ok:
-        print_plain_config(config, arguments.cfg)
-        return 0
-    if spec is None or not report.ok:
-        return 2
+    spec = spec_or_code(
+        lambda report: load_train(arguments.overrides, config_dir=arguments.config_dir, report=report), arguments
+    )
+    if isinstance(spec, int):
+        return spec
     only(spec.format, "text", "json")
     try:
         _train(spec)

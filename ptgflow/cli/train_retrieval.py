@@ -3,27 +3,24 @@
 from contextlib import nullcontext
 
 from ptgflow.cli.arguments import Arguments
-from ptgflow.cli.compiled import print_plain_config
+from ptgflow.cli.compiled import spec_or_code
 from ptgflow.cli.live import Downloads, terminal
-from ptgflow.cli.output import only, print_json, say, show
+from ptgflow.cli.output import only, print_json, say
 from ptgflow.cli.train_view import View
-from ptgflow.diagnostics import Report, Severity
 from ptgflow.train.load import load_spec
 from ptgflow.train.retrieval import RetrievalSpec, build_datastore
 
 
 def main(arguments: Arguments) -> int:
     """0 when the datastore was written, else 2."""
-    report = Report()
-    spec, config = load_spec(
-        RetrievalSpec, "retrieval", arguments.overrides, config_dir=arguments.config_dir, report=report
+    spec = spec_or_code(
+        lambda report: load_spec(
+            RetrievalSpec, "retrieval", arguments.overrides, config_dir=arguments.config_dir, report=report
+        ),
+        arguments,
     )
-    show(one for one in report if one.severity is Severity.ERROR)
-    if arguments.cfg is not None and config is not None and report.ok:
-        print_plain_config(config, arguments.cfg)
-        return 0
-    if spec is None or not report.ok:
-        return 2
+    if isinstance(spec, int):
+        return spec
     only(spec.format, "text", "json")
     # Torch is imported here and not above, so that a mistake is told at once.
     from ptgflow.engine.models.tokenizer import load_codec

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
-from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.cache_dir import cache_folder
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.errors import RunError
+from ptgflow.train.decoding import decoded_of
 
 ROWS: Final = 24
 """Rows of a pass: more would write hardly faster on a processor."""
@@ -67,19 +67,14 @@ def answers_of(model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, t
 def _written(
     model: LoadedModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, of: int, tell: Told
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    loop = DecodeLoop(model, max_rows=ROWS)
-    rows = {loop.admit(DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, visible=False)): ids for ids in prompts}
+    requests = [DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, visible=False) for ids in prompts]
     tokens = done = 0
-    while not loop.idle:
-        found = loop.round()
-        for error in found.failed.values():
-            raise error
-        for row, decoded in found.finished.items():
-            ended = () if decoded.end_id is None else (decoded.end_id,)
-            written = (*decoded.token_ids, *ended)
-            tokens, done = tokens + len(written), done + 1
-            yield rows[row], written
-            tell(of - len(prompts) + done, of, tokens)
+    for place, decoded in decoded_of(model, requests, rows=ROWS):
+        ended = () if decoded.end_id is None else (decoded.end_id,)
+        written = (*decoded.token_ids, *ended)
+        tokens, done = tokens + len(written), done + 1
+        yield prompts[place], written
+        tell(of - len(prompts) + done, of, tokens)
 
 
 def _name(ids: Sequence[int]) -> str:

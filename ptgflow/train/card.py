@@ -1,6 +1,5 @@
 """The card of what was trained: what it was made from, and how good it is, in JSON and in Markdown."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Sequence
@@ -13,10 +12,11 @@ from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.heads.config import Base
 from ptgflow.engine.heads.loading import WEIGHTS
+from ptgflow.engine.heads.target import base_of
+from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 from ptgflow.train.distilling import Distilled
-from ptgflow.train.job import base_of
 from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
 from ptgflow.train.objectives.objective import HeadObjective, Objective
@@ -101,8 +101,10 @@ def _start(folder: Path) -> Facts:
     """Which heads a run went on from, and what their own card says of their training."""
     card = folder / "card.json"
     said = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return {"sha256": digest, **{name: said.get(name) for name in ("answers", "answer_tokens", "tokens_learnt_from")}}
+    return {
+        "sha256": file_digest(folder / WEIGHTS),
+        **{name: said.get(name) for name in ("answers", "answer_tokens", "tokens_learnt_from")},
+    }
 
 
 def save_card(folder: Path, facts: Facts) -> None:

@@ -11,12 +11,12 @@ from typing import Final
 
 from ptgflow.contracts.settings import Sampling
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
-from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.cache_dir import cache_folder
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.errors import RunError
 from ptgflow.train.answers import ROWS, Told
+from ptgflow.train.decoding import decoded_of
 
 _LONGEST: Final = 160
 """Tokens of a prompt. What has no end by then has, as a rule, lost its thread."""
@@ -61,25 +61,18 @@ def _chosen(turns: list[str], count: int) -> list[str]:
 
 def _written(model: LoadedModel, opening: tuple[int, ...], seed: int, lot: range) -> Iterator[tuple[int, str]]:
     """What stands in each turn of a lot; nothing for one without an end."""
-    loop = DecodeLoop(model, max_rows=ROWS)
-    rows = {
-        loop.admit(
-            DecodeRequest(
-                prompt_ids=opening,
-                max_new_tokens=_LONGEST,
-                sampling=_SAMPLING,
-                seed=seed * 1_000_003 + number,
-                visible=False,
-            )
-        ): number
+    requests = [
+        DecodeRequest(
+            prompt_ids=opening,
+            max_new_tokens=_LONGEST,
+            sampling=_SAMPLING,
+            seed=seed * 1_000_003 + number,
+            visible=False,
+        )
         for number in lot
-    }
-    while not loop.idle:
-        done = loop.round()
-        for error in done.failed.values():
-            raise error
-        for row, decoded in done.finished.items():
-            yield rows[row], decoded.text.strip() if decoded.end_id is not None else ""
+    ]
+    for place, decoded in decoded_of(model, requests, rows=ROWS):
+        yield lot[place], decoded.text.strip() if decoded.end_id is not None else ""
 
 
 def _stored(path: Path) -> list[str]:

@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
-from ptgflow.engine.heads.config import Base, HeadConfig
+from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_model import written_of
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.loading import WEIGHTS, load_heads
+from ptgflow.engine.heads.target import base_of, layer_settings, layer_sizes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 from ptgflow.train.answers import Answer, answers_of
@@ -68,7 +68,7 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
             taps=(),
             own_output=False,
             rank=heads.rank,
-            **_layer_sizes(model),
+            **layer_sizes(model),
         )
         return made, (*taps, model.layers)
     if heads.kind != "eagle":
@@ -88,35 +88,9 @@ def head_config(spec: TrainSpec, model: LoadedModel) -> tuple[HeadConfig, tuple[
         base=base,
         draft_vocab_size=size,
         taps=taps,
-        **_layer_sizes(model),
-        rms_norm_eps=model.config.rms_norm_eps,
-        rope_parameters=dict(model.config.rope_parameters),
-        max_position_embeddings=model.config.max_position_embeddings,
+        **layer_settings(model),
     )
     return made, (*taps, model.layers)
-
-
-def _layer_sizes(model: LoadedModel) -> dict[str, Any]:
-    """Those of the target's own layers."""
-    config = model.config
-    return {
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        "intermediate_size": config.intermediate_size,
-    }
-
-
-def base_of(model: LoadedModel) -> Base:
-    """What is remembered of a target by what was trained for it."""
-    return Base(
-        name=model.name,
-        tokenizer=model.codec.fingerprint,
-        parameters=model.parameters,
-        hidden_size=model.hidden_size,
-        vocab_size=model.vocab_size,
-        layers=model.layers,
-    )
 
 
 def eagle_taps(layers: int) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
+from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import resolved
 from ptgflow.train.answers import Answer, answers_of
@@ -182,5 +183,5 @@ def _digests(paths: Sequence[str]) -> list[tuple[str, str]]:
     for given in paths:
         path = Path(given)
         files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        found += ((file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files)
+        found += ((file.name, file_digest(file)) for file in files)
     return found

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.growth import TREES, TreeBuilder
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
+from ptgflow.train.decoding import decoded_of
 
 SHAPES: Final = (("chain", 4), ("dyspec", 8), ("dyspec", 16), ("dyspec", 32))
 """Trees that everything is measured with, and most nodes of each."""
@@ -50,19 +50,16 @@ def _acceptance(
     joint: JointDrafter, model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tree: str, nodes: int
 ) -> Acceptance:
     """Answer prompts with drafts of a fixed size, and count tokens and rounds."""
-    loop = DecodeLoop(model, max_rows=8)
-    for prompt in prompts:
-        ids = model.codec.prompt((), text=prompt).token_ids
-        if len(ids) < model.context_length:
-            loop.admit(DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, joint=(joint,), length="fixed"))
+    requests = [
+        DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, joint=(joint,), length="fixed")
+        for ids in (model.codec.prompt((), text=prompt).token_ids for prompt in prompts)
+        if len(ids) < model.context_length
+    ]
     tokens = rounds = 0
-    while not loop.idle:
-        found = loop.round()
-        for error in found.failed.values():
-            raise error
-        tokens += sum(len(one.token_ids) for one in found.finished.values())
+    for _, decoded in decoded_of(model, requests, rows=8):
+        tokens += len(decoded.token_ids)
         # The round over the prompt writes the first token.
-        rounds += sum(one.verify_rounds + 1 for one in found.finished.values())
+        rounds += decoded.verify_rounds + 1
     return Acceptance(
         tree=tree, nodes=nodes, prompts=len(prompts), tokens=tokens, tokens_per_round=tokens / max(rounds, 1)
     )

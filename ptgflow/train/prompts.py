@@ -1,15 +1,15 @@
 """Prompts to train on, read out of files of the kinds in which such data is published."""
 
 import csv
-import json
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, EMPTY_PROMPT, FILE_PROBLEM
+from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, FILE_PROBLEM
 from ptgflow.errors import RunError
+from ptgflow.train.files import json_lines, text_of
 
 _PASSAGE: Final = 110
 """Words of running text that one prompt is about."""
@@ -55,23 +55,13 @@ def read_prompts(paths: Sequence[Path], *, seed: int) -> list[str]:
 
 def _read(file: Path, read: Callable[[Path, str], Iterator[str]]) -> list[str]:
     try:
-        return [prompt.strip() for prompt in read(file, file.read_text(encoding="utf-8"))]
-    except OSError as error:
-        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error.strerror or error)]) from error
-    except UnicodeDecodeError as error:
-        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason="it is not UTF-8 text")]) from error
+        return [prompt.strip() for prompt in read(file, text_of(file))]
     except csv.Error as error:
         raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error)]) from error
 
 
 def _lines(file: Path, text: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield _prompt_of(json.loads(line))
-        except ValueError as error:
-            raise RunError([BAD_INPUT_LINE(line=number, file=str(file), reason=error)]) from error
+    return json_lines(file, text, _prompt_of)
 
 
 def _prompt_of(entry: Any) -> str:

@@ -38,7 +38,7 @@ def build_datastore(spec: RetrievalSpec, codec: "Codec", tell: Callable[[str, in
     Raises:
         RunError: FILE_PROBLEM, BAD_INPUT_LINE or EMPTY_DATASTORE.
     """
-    from ptgflow.engine.lookup.datastore import Datastore, load_datastore
+    from ptgflow.engine.lookup.datastore import Datastore
     from ptgflow.engine.models.digest import file_digest
 
     files = text_files([Path(one) for one in spec.data])
@@ -60,5 +60,4 @@ def build_datastore(spec: RetrievalSpec, codec: "Codec", tell: Callable[[str, in
     tell("indexing tokens", 0, sum(map(len, texts)))
     store, folder = Datastore.of(texts), Path(spec.output)
     digests = [(str(file), file_digest(file)) for file in files]
-    store.save(folder, codec=codec, model=spec.model.name, texts=count, data=digests)
-    return load_datastore(folder, codec, model=spec.model.name)[1]
+    return store.save(folder, codec=codec, model=spec.model.name, texts=count, data=digests)

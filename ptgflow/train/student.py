@@ -14,6 +14,7 @@ from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.recipe import INVALID_VALUE
 from ptgflow.engine.models.model import network_and_tokenizer
 from ptgflow.engine.models.progress import Progress, silent
+from ptgflow.engine.passes.attention import head_dim
 from ptgflow.errors import RecipeError
 from ptgflow.train.spec import StudentOptions
 
@@ -91,7 +92,7 @@ def _config(target: PretrainedConfig, options: StudentOptions, kept: Sequence[in
         changed["layer_types"] = [kinds[layer] for layer in kept]
     width = options.hidden_size
     if width is not None and width != target.hidden_size:
-        head = getattr(target, "head_dim", None) or target.hidden_size // target.num_attention_heads
+        head = head_dim(target)
         if width % head:
             reason = f"the target's attention heads have {head} numbers, and it is no multiple of that"
             hint = f"write student.hidden_size={max(round(width / head), 1) * head}"

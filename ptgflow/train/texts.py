@@ -1,12 +1,13 @@
 """Texts for a datastore, read out of files of the kinds in which such data is published."""
 
-import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, FILE_PROBLEM
+from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.errors import RunError
+from ptgflow.train.files import json_lines, text_of
 
 PLAIN: Final = (".txt", ".md", ".py")
 """Files that are one text each."""
@@ -41,27 +42,16 @@ def texts_of(file: Path) -> Iterator[str]:
     Raises:
         RunError: FILE_PROBLEM or BAD_INPUT_LINE.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=error.strerror or error)]) from error
-    except UnicodeDecodeError as error:
-        raise RunError([FILE_PROBLEM(action="read", file=str(file), reason="it is not UTF-8 text")]) from error
-    found = [text] if file.suffix != LINES else _lines(file, text)
+    text = text_of(file)
+    found = [text] if file.suffix != LINES else chain.from_iterable(json_lines(file, text, _told))
     return (one for one in found if one.strip())
 
 
-def _lines(file: Path, text: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            found = list(_texts(json.loads(line)))
-            if not found:
-                raise ValueError(f"it has none of {', '.join((*FIELDS, *TURNS))}")
-        except ValueError as error:
-            raise RunError([BAD_INPUT_LINE(line=number, file=str(file), reason=error)]) from error
-        yield from found
+def _told(entry: Any) -> list[str]:
+    found = list(_texts(entry))
+    if not found:
+        raise ValueError(f"it has none of {', '.join((*FIELDS, *TURNS))}")
+    return found
 
 
 def _texts(entry: Any) -> Iterator[str]:

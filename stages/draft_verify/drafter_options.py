@@ -1,11 +1,11 @@
 """Options of drafters from datastores, from iterations and in cascades. No torch."""
 
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, field_validator
 
 from ptgflow.contracts import Conflict
-from ptgflow.stages.draft_verify.options import Tree, VerifyOptions
+from ptgflow.stages.draft_verify.options import Tree, VerifyOptions, not_below
 
 
 class RetrievalOptions(VerifyOptions):
@@ -19,13 +19,7 @@ class RetrievalOptions(VerifyOptions):
         default=5000, ge=1, le=100_000, description="most continuations that are counted; of more, so many evenly"
     )
 
-    @field_validator("max_match")
-    @classmethod
-    def _not_below_the_shortest(cls, value: int, info: Any) -> int:
-        shortest = info.data.get("min_match", 1)
-        if value < shortest:
-            raise ValueError(f"it is below min_match, {shortest}")
-        return value
+    _ordered = field_validator("max_match")(not_below("min_match"))
 
 
 WINDOW: Final = 5

@@ -1,9 +1,9 @@
 """What every drafter's options share: how much is proposed, how much of it is verified, and what is kept. No torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo
 
 from ptgflow.contracts import Conflict, Level, StageOptions
 
@@ -151,3 +151,17 @@ class VerifyOptions(StageOptions):
     def least(self) -> float:
         """The smallest chance of a token that is drafted."""
         return 0.0 if self.length != "confidence" else 0.4 if self.confidence is None else self.confidence
+
+
+def not_below(lower: str) -> Callable[[type[VerifyOptions], int, ValidationInfo], int]:
+    """A validator of the longest of something, of which the option `lower` is the shortest."""
+
+    # It is called `cls` for pydantic to see that it is a class method.
+    def check(cls: type[VerifyOptions], value: int, info: ValidationInfo) -> int:
+        del cls
+        shortest = info.data.get(lower, 1)
+        if value < shortest:
+            raise ValueError(f"it is below {lower}, {shortest}")
+        return value
+
+    return check

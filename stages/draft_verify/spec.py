@@ -1,6 +1,6 @@
 """Draft-and-Verify: the table of drafters."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -17,7 +17,7 @@ from ptgflow.contracts import (
     Verified,
 )
 from ptgflow.stages.draft_verify.drafter_options import CascadeOptions, JacobiOptions, RetrievalOptions
-from ptgflow.stages.draft_verify.options import Tree, VerifyOptions
+from ptgflow.stages.draft_verify.options import Tree, VerifyOptions, not_below
 
 _NEEDS = frozenset({Capability.CAUSAL, Capability.KV_CACHE})
 
@@ -35,13 +35,7 @@ class NgramOptions(VerifyOptions):
     min_ngram: int = Field(default=2, ge=1, le=16, description="shortest suffix that is looked up")
     max_ngram: int = Field(default=5, ge=1, le=16, description="longest suffix that is looked up, tried first")
 
-    @field_validator("max_ngram")
-    @classmethod
-    def _not_below_the_shortest(cls, value: int, info: Any) -> int:
-        shortest = info.data.get("min_ngram", 1)
-        if value < shortest:
-            raise ValueError(f"it is below min_ngram, {shortest}")
-        return value
+    _ordered = field_validator("max_ngram")(not_below("min_ngram"))
 
     def conflicts_alone(self) -> tuple[Conflict, ...]:
         if self.tree != "chain" or self.length != "confidence":
@@ -69,13 +63,7 @@ class SuffixOptions(VerifyOptions):
         default=200_000, ge=0, description="how much of earlier requests is remembered; 0: nothing"
     )
 
-    @field_validator("max_match")
-    @classmethod
-    def _not_below_the_shortest(cls, value: int, info: Any) -> int:
-        shortest = info.data.get("min_match", 1)
-        if value < shortest:
-            raise ValueError(f"it is below min_match, {shortest}")
-        return value
+    _ordered = field_validator("max_match")(not_below("min_match"))
 
 
 class EnsembleOptions(VerifyOptions):

@@ -11,6 +11,8 @@ from ptgflow.diagnostics import Report
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
 from ptgflow.errors import RunError
+from ptgflow.train.answers import Answer
+from ptgflow.train.features import LONGEST, FeatureStore
 from ptgflow.train.invented import invented_prompts
 from ptgflow.train.job import draft_vocabulary, head_config, heads_to_start_from, objective_of, teacher_of, train
 from ptgflow.train.load import load_train
@@ -226,6 +228,16 @@ def test_a_model_makes_up_prompts_that_a_longer_or_a_killed_run_begins_with(tmp_
         half.write('"a turn of a lot that was never finished"\n')
     assert made(8) == more
     assert made(5, seed=4) != few
+
+
+def test_an_answer_that_is_longer_than_what_is_kept_is_learnt_from_its_first_kept_token_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PTGFLOW_CACHE", str(tmp_path))
+    answer = Answer((5, 6, 7), tuple(at % 200 for at in range(LONGEST + 10)))
+    store = FeatureStore(MODEL, (MODEL.layers,))
+    store.fill([answer], lambda done, of: None)
+    example = store.read(answer)
+    assert example.tokens.tolist() == list(answer.token_ids[10:])
+    assert example.start == 1
 
 
 def test_a_run_on_prompts_of_the_model_alone(tmp_path):

@@ -16,7 +16,7 @@ from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.head_weights import OFFSETS, Heads
 from ptgflow.engine.heads.public.formats import load_public
-from ptgflow.engine.heads.shapes import expected_shapes
+from ptgflow.engine.heads.shapes import check_shapes, expected_shapes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
@@ -68,7 +68,7 @@ def _own(folder: Path, said: dict[str, Any], model: LoadedModel, kind: str) -> H
         raise RunError([HEADS_MISMATCH(path=path, what="kind", want=kind, have=config.kind)])
     check_base(config, model, path)
     vocabulary = _vocabulary(config, tensors, path)
-    check_shapes(config, tensors, path)
+    check_shapes(path, tensors, expected_shapes(config))
     return Heads(config, {name: one.float() for name, one in tensors.items()}, vocabulary)
 
 
@@ -97,21 +97,6 @@ def check_base(config: HeadConfig, model: LoadedModel, path: str) -> None:
     ]
     if findings:
         raise RunError(findings)
-
-
-def check_shapes(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> None:
-    """Whether all tensors are there, and of the sizes that the configuration names.
-
-    Raises:
-        RunError: HEADS_UNREADABLE, for the first that is not.
-    """
-    for name, shape in expected_shapes(config).items():
-        found = tensors.get(name)
-        if found is None:
-            raise RunError([HEADS_UNREADABLE(path=path, reason=f"it has no tensor {name!r}")])
-        if tuple(found.shape) != shape:
-            reason = f"{name!r} is {list(found.shape)}, and its configuration says {list(shape)}"
-            raise RunError([HEADS_UNREADABLE(path=path, reason=reason)])
 
 
 def _vocabulary(config: HeadConfig, tensors: dict[str, Tensor], path: str) -> Int[Tensor, " draft_vocab"]:

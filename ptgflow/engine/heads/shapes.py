@@ -1,7 +1,13 @@
 """The tensors that each kind of heads has, by their public names."""
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ptgflow.diagnostics.codes.runtime import HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_lora import adapted
+from ptgflow.errors import RunError
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -17,6 +23,32 @@ def expected_shapes(config: HeadConfig) -> Shapes:
     if config.kind == "gated_lora":
         return _gated_lora(config)
     return _eagle(config)
+
+
+def check_shapes(
+    path: str,
+    tensors: Mapping[str, Tensor],
+    needed: Mapping[str, tuple[int, ...]],
+    optional: Mapping[str, tuple[int, ...]] | None = None,
+) -> None:
+    """Whether all tensors are there, and of the sizes that a configuration names.
+
+    Args:
+        path: of the folder that they are from.
+        tensors: what is in it.
+        needed: name -> shape of those that have to be there.
+        optional: of those that may be.
+
+    Raises:
+        RunError: HEADS_UNREADABLE, for the first that is not.
+    """
+    for name, shape in {**needed, **(optional or {})}.items():
+        found = tensors.get(name)
+        if found is None and name in needed:
+            raise RunError([HEADS_UNREADABLE(path=path, reason=f"it has no tensor {name!r}")])
+        if found is not None and tuple(found.shape) != shape:
+            reason = f"{name!r} is {list(found.shape)}, and its configuration says {list(shape)}"
+            raise RunError([HEADS_UNREADABLE(path=path, reason=reason)])
 
 
 def output_names(config: HeadConfig) -> list[str]:

@@ -87,8 +87,10 @@ class Datastore:
                 high = middle - 1
         return low, self.order[found[0] : found[1]] + low
 
-    def save(self, folder: Path, *, codec: Codec, model: str, texts: int, data: Sequence[tuple[str, str]]) -> None:
-        """Write it, each file whole or not at all, and what it is last.
+    def save(
+        self, folder: Path, *, codec: Codec, model: str, texts: int, data: Sequence[tuple[str, str]]
+    ) -> DatastoreConfig:
+        """Write it, each file whole or not at all, and what it is last; what it is.
 
         Raises:
             RunError: FILE_PROBLEM, when the folder cannot be written.
@@ -114,6 +116,7 @@ class Datastore:
             part.replace(folder / CONFIG)
         except OSError as error:
             raise RunError([FILE_PROBLEM(action="write", file=str(folder), reason=error.strerror or error)]) from error
+        return config
 
 
 def load_datastore(folder: Path, codec: Codec, *, model: str) -> tuple[Datastore, DatastoreConfig]:

@@ -54,6 +54,12 @@ class AttentionPattern:
         return {kind: group.visible(self.window if kind == SLIDING else None) for kind in sorted(set(self.kinds))}
 
 
+def head_dim(config: PretrainedConfig) -> int:
+    """Numbers of an attention head; where a configuration does not say, the hidden size over the number of heads."""
+    size: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return size
+
+
 def additive(visible: Bool[Tensor, "*any"], dtype: torch.dtype, hidden: float) -> Float[Tensor, "*any"]:
     """The mask as numbers that are added to attention scores: 0 where visible, `hidden` elsewhere."""
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, hidden)

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
-from ptgflow.engine.passes.attention import AttentionPattern, additive
+from ptgflow.engine.passes.attention import AttentionPattern, additive, head_dim
 from ptgflow.engine.passes.interface import Tapped
 from ptgflow.engine.slots import Group, KeyValueShape, Placement, RowInput, SlotCache
 from ptgflow.errors import RunError
@@ -144,11 +144,10 @@ class TransformersPass:
 def key_value_shape(network: PreTrainedModel) -> KeyValueShape:
     """What one token leaves behind in a model of a supported family."""
     config = network.config
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return KeyValueShape(
         layers=config.num_hidden_layers,
         heads=config.num_key_value_heads,
-        size=size,
+        size=head_dim(config),
         dtype=network.dtype,
         device=network.device,
     )

@@ -2,33 +2,21 @@
 
 from typing import Any
 
-from ptgflow.engine.heads.config import Base, HeadConfig
+from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.target import base_of, layer_settings
 from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.passes.attention import head_dim
 
 
 def module_config(model: LoadedModel) -> HeadConfig:
     """A head with the sizes of the target's layers, that reads the target's last state."""
-    config: Any = model.config
     return HeadConfig(
         kind="eagle",
-        base=Base(
-            name=model.name,
-            tokenizer=model.codec.fingerprint,
-            parameters=model.parameters,
-            hidden_size=model.hidden_size,
-            vocab_size=model.vocab_size,
-            layers=model.layers,
-        ),
+        base=base_of(model),
         draft_vocab_size=model.vocab_size,
         taps=(model.layers,),
         own_output=False,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads,
-        head_dim=head_dim(config),
-        intermediate_size=config.intermediate_size,
-        rms_norm_eps=config.rms_norm_eps,
-        rope_parameters=dict(config.rope_parameters),
-        max_position_embeddings=config.max_position_embeddings,
+        **layer_settings(model),
     )
 
 
@@ -48,9 +36,3 @@ def plain_shapes(model: LoadedModel) -> dict[str, tuple[int, ...]]:
         "mlp.up_proj.weight": (inner, hidden),
         "mlp.down_proj.weight": (hidden, inner),
     }
-
-
-def head_dim(config: Any) -> int:
-    """Size of a query."""
-    size: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return size

@@ -11,8 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH
+from ptgflow.engine.heads import target
 from ptgflow.engine.heads.config import Base
 from ptgflow.engine.heads.public.files import unreadable
+from ptgflow.engine.heads.shapes import check_shapes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 
@@ -24,13 +26,8 @@ _IGNORED = ("rotary_emb.inv_freq", "verifier_lm_head.weight", "verifier_norm.wei
 
 def base_of(model: LoadedModel, named: Any) -> Base:
     """The target as the base of heads whose folder says no more of theirs than a name."""
-    return Base(
-        name=named if isinstance(named, str) and named else "a model that their folder does not name",
-        tokenizer=model.codec.fingerprint,
-        parameters=model.parameters,
-        hidden_size=model.hidden_size,
-        vocab_size=model.vocab_size,
-        layers=model.layers,
+    return target.base_of(
+        model, named if isinstance(named, str) and named else "a model that their folder does not name"
     )
 
 
@@ -56,13 +53,8 @@ def check(folder: Path, tensors: Mapping[str, Tensor], needed: Shapes, optional:
     Raises:
         RunError: HEADS_UNREADABLE, for the first that is not.
     """
-    known = {**needed, **(optional or {})}
-    for name, shape in known.items():
-        found = tensors.get(name)
-        if found is None and name in needed:
-            raise unreadable(folder, f"it has no tensor {name!r}")
-        if found is not None and tuple(found.shape) != shape:
-            raise unreadable(folder, f"{name!r} is {list(found.shape)}, and its configuration says {list(shape)}")
+    check_shapes(str(folder), tensors, needed, optional)
+    known = {*needed, *(optional or {})}
     unknown = sorted(name for name in tensors if name not in known and not name.endswith(_IGNORED))
     if unknown:
         raise unreadable(folder, f"it has a tensor {unknown[0]!r}, which no head of this format has")
