@@ -78,8 +78,8 @@ METHODS = (
     MethodSpec(
         paradigm=Paradigm.MTP,
         name="native",
-        summary="the prediction modules that the checkpoint brings along",
-        reference="DeepSeek-V3, arXiv 2412.19437; MiMo, arXiv 2505.07608",
+        summary="the prediction module that a checkpoint of MiMo's layout brings along",
+        reference="MiMo, arXiv 2505.07608; after DeepSeek-V3, arXiv 2412.19437",
         options=StepOptions,
         needs=_NEEDS | {Capability.NATIVE_MTP},
         implementation="ptgflow.stages.mtp.heads:Native",
