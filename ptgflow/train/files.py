@@ -1,7 +1,7 @@
 """Files of a person's own, read with a clear word where they are not what they should be."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +9,28 @@ from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, FILE_PROBLEM
 from ptgflow.errors import RunError
 
 T = TypeVar("T")
+
+
+def files_of(paths: Sequence[Path], kinds: Collection[str]) -> list[Path]:
+    """The files that are named, and those of a known kind in the folders that are; each once.
+
+    Args:
+        paths: files and folders.
+        kinds: the ends of names that are known, each with its dot.
+
+    Raises:
+        RunError: FILE_PROBLEM, for what is not there, or a file of another kind.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found |= dict.fromkeys(one for one in sorted(path.rglob("*")) if one.suffix in kinds)
+        elif path.suffix not in kinds:
+            reason = f"it is none of {', '.join(kinds)}" if path.exists() else "there is no such file or folder"
+            raise RunError([FILE_PROBLEM(action="read", file=str(path), reason=reason)])
+        else:
+            found[path] = None
+    return list(found)
 
 
 def text_of(file: Path) -> str:

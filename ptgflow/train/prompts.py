@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, FILE_PROBLEM
 from ptgflow.errors import RunError
-from ptgflow.train.files import json_lines, text_of
+from ptgflow.train.files import files_of, json_lines, text_of
 
 _PASSAGE: Final = 110
 """Words of running text that one prompt is about."""
@@ -38,14 +38,8 @@ def read_prompts(paths: Sequence[Path], *, seed: int) -> list[str]:
         RunError: FILE_PROBLEM, BAD_INPUT_LINE or EMPTY_PROMPT.
     """
     found: dict[str, None] = {}
-    for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            read = _READERS.get(file.suffix)
-            if read is not None:
-                found |= dict.fromkeys(_read(file, read))
-            elif not path.is_dir():
-                reason = f"it is none of {', '.join(_READERS)}"
-                raise RunError([FILE_PROBLEM(action="read", file=str(file), reason=reason)])
+    for file in files_of(paths, _READERS):
+        found |= dict.fromkeys(_read(file, _READERS[file.suffix]))
     prompts = [prompt for prompt in found if prompt]
     if not prompts:
         raise RunError([EMPTY_PROMPT(what=f"the data in {', '.join(map(str, paths))}")])

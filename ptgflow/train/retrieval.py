@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ptgflow.contracts import ModelCard
 from ptgflow.diagnostics.codes.runtime import EMPTY_DATASTORE
 from ptgflow.errors import RunError
-from ptgflow.train.texts import text_files, texts_of
+from ptgflow.train.files import files_of
+from ptgflow.train.texts import KINDS, texts_of
 
 if TYPE_CHECKING:
     from ptgflow.engine.lookup.datastore import DatastoreConfig
@@ -41,7 +42,7 @@ def build_datastore(spec: RetrievalSpec, codec: "Codec", tell: Callable[[str, in
     from ptgflow.engine.lookup.datastore import Datastore
     from ptgflow.engine.models.digest import file_digest
 
-    files = text_files([Path(one) for one in spec.data])
+    files = files_of([Path(one) for one in spec.data], KINDS)
     count = 0
 
     def encoded() -> Iterator[tuple[int, ...]]:

@@ -1,39 +1,21 @@
 """Texts for a datastore, read out of files of the kinds in which such data is published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
-from ptgflow.errors import RunError
 from ptgflow.train.files import json_lines, text_of
 
 PLAIN: Final = (".txt", ".md", ".py")
 """Files that are one text each."""
 LINES: Final = ".jsonl"
+KINDS: Final = (*PLAIN, LINES)
+"""All that can be read."""
 FIELDS: Final = ("text", "answer", "answers", "response", "output", "completion", "content", "value")
 """What may hold a text in an object; `content` and `value` are those of turns."""
 TURNS: Final = ("messages", "conversations", "turns")
 """What may hold several turns: objects with a text, or texts."""
-
-
-def text_files(paths: Sequence[Path]) -> list[Path]:
-    """The files with texts: those that are named, and of folders those of a known kind.
-
-    Raises:
-        RunError: FILE_PROBLEM, for a file of another kind, or one that is not there.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        known = [*PLAIN, LINES]
-        if path.is_dir():
-            found |= dict.fromkeys(one for one in sorted(path.rglob("*")) if one.suffix in known)
-        elif path.suffix not in known:
-            raise RunError([FILE_PROBLEM(action="read", file=str(path), reason=f"it is none of {', '.join(known)}")])
-        else:
-            found[path] = None
-    return list(found)
 
 
 def texts_of(file: Path) -> Iterator[str]:

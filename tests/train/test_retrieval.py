@@ -9,7 +9,8 @@ from ptgflow.contracts import ModelCard
 from ptgflow.engine.lookup.datastore import END, load_datastore
 from ptgflow.engine.models.tokenizer import load_codec
 from ptgflow.errors import RunError
-from ptgflow.train.texts import text_files, texts_of
+from ptgflow.train.files import files_of
+from ptgflow.train.texts import KINDS, texts_of
 
 CODEC = load_codec(ModelCard(name="tiny", source="tiny"))
 
@@ -29,7 +30,7 @@ def data(tmp_path):
 
 
 def test_texts_are_read_out_of_all_forms(data):
-    files = text_files([data])
+    files = files_of([data], KINDS)
     assert [file.name for file in files] == ["a.txt", "b.jsonl"]
     assert list(texts_of(files[0])) == ["Ducks swim on ponds.\n\nDucks fly south."]
     assert list(texts_of(files[1])) == ["one answer", "two", "three", "four", "five", "six", "seven"]
@@ -80,7 +81,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, name, text, code):
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(RunError, match=code) as caught:
-        [one for file in text_files([tmp_path / name]) for one in texts_of(file)]
+        [one for file in files_of([tmp_path / name], KINDS) for one in texts_of(file)]
     assert name in str(caught.value)
 
 

@@ -185,6 +185,7 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_with(data, tmp_path, monkeyp
     ("options", "words"),
     [
         (["data=missing.jsonl"], "PTG610"),
+        (["data=missing"], "there is no such file or folder"),
         (["data=[]"], "invent=N"),
         (["heads=hydro"], "hydro"),
         (["epochs=0"], "epochs"),
