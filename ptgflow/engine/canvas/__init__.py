@@ -1,0 +1,1 @@
+"""Generation over canvases: predict every hole, choose what to write, choose what to open again."""
