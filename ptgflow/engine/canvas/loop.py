@@ -50,7 +50,9 @@ class CanvasLoop:
         model.check_prompt(prompt)
         if prompt + size > model.context_length:
             room = model.context_length - prompt
-            finding = CANVAS_TOO_LONG(places=size, prompt=prompt, model=model.name, limit=model.context_length, room=room)
+            finding = CANVAS_TOO_LONG(
+                places=size, prompt=prompt, model=model.name, limit=model.context_length, room=room
+            )
             raise RunError([finding])
         alien = unknown_tokens(request.sampling, model.vocab_size)
         if alien:
