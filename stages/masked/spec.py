@@ -75,6 +75,9 @@ class ThresholdOptions(MaskedOptions):
     """Commit whatever is probable enough."""
 
     threshold: float = Field(default=0.9, gt=0.0, le=1.0, description="least probability of a committed token")
+    progress: Literal["surest", "leftmost"] = Field(
+        default="surest", description="which position is committed where none is probable enough"
+    )
 
 
 class FactorOptions(MaskedOptions):
