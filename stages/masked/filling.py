@@ -15,10 +15,14 @@ from ptgflow.engine.canvas.remasking.uninformed import Uninformed
 from ptgflow.engine.canvas.remasking.wino import WinoBack
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
+from ptgflow.engine.growth import TreeBuilder
+from ptgflow.engine.heads.drafters import drafter_of
+from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.request import JointDrafter
 from ptgflow.errors import RunError
-from ptgflow.stages.base import AbstractMethod, StageContext, Work
+from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.spec import MaskedOptions
 from ptgflow.stages.mtp.shipped import shipped_heads
 
@@ -33,7 +37,7 @@ _REMASKERS: Final[dict[str, type[Remasker]]] = {
 }
 
 
-class Filling(AbstractMethod[Prompt | Canvas | Verified, Draft], ABC, Generic[OptionsT]):
+class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[OptionsT]):
     """What every selector shares: where the holes are, who predicts them, and what becomes of the text."""
 
     def __init__(self, options: OptionsT) -> None:
@@ -92,6 +96,16 @@ class Filling(AbstractMethod[Prompt | Canvas | Verified, Draft], ABC, Generic[Op
             tops=decoded.tops,
         )
 
+    def drafter(
+        self, model: LoadedModel, slot: str, builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> JointDrafter:
+        """A block of holes behind the target's text, foreseen in one pass: what is committed is the verifier's choice.
+
+        Raises:
+            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
+        """
+        return drafter_of(adapters(model, slot, self._options.weights), model, builder, size=size, least=least)
+
     def _canvas(self, value: Prompt | Canvas | Verified, context: StageContext) -> Canvas:
         """All holes behind a prompt; a canvas as it is; of a verified text, holes where it is weak."""
         if isinstance(value, Canvas):
@@ -128,20 +142,20 @@ class Filling(AbstractMethod[Prompt | Canvas | Verified, Draft], ABC, Generic[Op
             reason = f"cache={options.cache} approximates what an adapted autoregressive model keeps exactly"
             remedy = f"write stages.{slot}.cache=none"
             raise RunError([STAGE_FAILED(slot=slot, method=method, reason=reason, help=remedy)])
-        return adapted(model, slot, options.weights, options.block_length)
+        heads = adapters(model, slot, options.weights)
+        return GatedDenoiser(heads, model), options.block_length or heads.config.block_length or 1
 
 
-def adapted(model: LoadedModel, slot: str, weights: str | None, block_length: int | None) -> tuple[Denoiser, int]:
-    """A model with adapters for canvases, and how many places it works on at a time.
+def adapters(model: LoadedModel, slot: str, weights: str | None) -> Heads:
+    """Adapters for canvases, from a folder or those that ship.
 
     Raises:
         RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
     """
     folder = Path(weights) if weights is not None else shipped_heads(model.name, "masked")
     if folder is None:
-        raise RunError([NO_HEADS(stage=f"{slot!r}", slot=slot, kind="masked", model=model.name)])
-    heads = load_heads(folder, model, kind="masked")
-    return GatedDenoiser(heads, model), block_length or heads.config.block_length or 32
+        raise RunError([NO_HEADS(stage=f"{slot!r} (masked)", slot=slot, kind="masked", model=model.name)])
+    return load_heads(folder, model, kind="masked")
 
 
 def _draft(canvas: Canvas, context: StageContext, scores: tuple[float, ...], ids: tuple[int, ...]) -> Draft:

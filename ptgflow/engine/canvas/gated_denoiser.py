@@ -9,19 +9,15 @@ the autoregressive model predicts, and where it alone is filled, what is written
 import dataclasses
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ptgflow.engine.canvas.gated_pass import GatedPass
 from ptgflow.engine.canvas.rules import CanvasAsk
-from ptgflow.engine.heads.gated_model import Gate, adapted_model
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.passes.precision import linear_maker
-from ptgflow.engine.passes.written.forward import attending_of
-from ptgflow.engine.passes.written.network import Network, paired
 from ptgflow.engine.prefixes import shared_length
-from ptgflow.engine.slots import RowInput, SlotCache
+from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import TokenTree
 
 
@@ -47,13 +43,8 @@ class GatedDenoiser:
         Raises:
             RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out.
         """
-        assert heads.config.kind == "masked", "other heads have no mask token"
-        self._gate = Gate()
-        make = linear_maker("float32" if model.dtype == "int8" else model.dtype, model.device)
-        made = adapted_model(heads, model, make, self._gate)
-        self._network = Network(dataclasses.replace(made, mask=heads.tensors["masks"][0].to(model.device)))
-        self._hole = model.vocab_size
-        self._cache = SlotCache(made.shape, budget=budget)
+        self._pass = GatedPass(heads, model)
+        self._cache = self._pass.new_cache(budget)
         self._rows: dict[int, _Row] = {}
 
     def admit(self, prompt: tuple[int, ...], size: int) -> int:
@@ -77,7 +68,7 @@ class GatedDenoiser:
         """
         begins = [self._begin(ask) for ask in asks]
         inputs = [self._input(ask, begin) for ask, begin in zip(asks, begins, strict=True)]
-        logits = self._pass(inputs)
+        logits = self._pass(self._cache, inputs)
         self._cache.commit({one.row: range(len(one.tokens)) for one in inputs})
         for one in inputs:
             self._rows[one.row].read += one.tokens
@@ -103,19 +94,5 @@ class GatedDenoiser:
             del row.read[known:]
         # The last place of the block predicts what is behind it, and is read only if something inside wants to see it.
         seen = ask.tokens[begin : ask.block.stop - 1]
-        places = [self._hole if begin + at in ask.holes else token for at, token in enumerate(seen)]
+        places = [self._pass.hole if begin + at in ask.holes else token for at, token in enumerate(seen)]
         return RowInput(row=ask.row, tokens=tuple(text[known:]), tree=TokenTree.chain(places), mutual=True)
-
-    def _pass(self, inputs: list[RowInput]) -> Float[Tensor, "wanted vocab"]:
-        place = self._cache.begin(inputs)
-        flags = [
-            flag
-            for group in place.groups
-            for row in group.rows
-            for flag in (*([0.0] * len(row.tokens)), *([1.0] * len(row.tree)))
-        ]
-        with torch.inference_mode():
-            self._gate.factor = paired(torch.tensor(flags, device=place.tokens.device)[:, None])
-            attendings = [attending_of(self._network, group) for group in place.groups]
-            hidden, _ = self._network.decode(place.tokens, place.positions, attendings)
-            return self._network.logits(hidden[place.wanted])
