@@ -2,11 +2,10 @@
 
 import math
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
-from ptgflow.diagnostics.codes.runtime import NO_HEADS, STAGE_FAILED
+from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
 from ptgflow.engine.canvas.remasking.gibbs import Gibbs
 from ptgflow.engine.canvas.remasking.p2 import P2
@@ -17,14 +16,12 @@ from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.drafters import drafter_of
-from ptgflow.engine.heads.head_weights import Heads
-from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
+from ptgflow.stages.masked.adapters import adapters
 from ptgflow.stages.masked.spec import MaskedOptions
-from ptgflow.stages.mtp.shipped import shipped_heads
 
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
 
@@ -144,18 +141,6 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             raise RunError([STAGE_FAILED(slot=slot, method=method, reason=reason, help=remedy)])
         heads = adapters(model, slot, options.weights)
         return GatedDenoiser(heads, model), options.block_length or heads.config.block_length or 1
-
-
-def adapters(model: LoadedModel, slot: str, weights: str | None) -> Heads:
-    """Adapters for canvases, from a folder or those that ship.
-
-    Raises:
-        RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
-    """
-    folder = Path(weights) if weights is not None else shipped_heads(model.name, "masked")
-    if folder is None:
-        raise RunError([NO_HEADS(stage=f"{slot!r} (masked)", slot=slot, kind="masked", model=model.name)])
-    return load_heads(folder, model, kind="masked")
 
 
 def _draft(canvas: Canvas, context: StageContext, scores: tuple[float, ...], ids: tuple[int, ...]) -> Draft:

@@ -24,7 +24,7 @@ class Threshold(Filling[spec.ThresholdOptions]):
     """All that is probable enough."""
 
     def selector(self) -> Selector:
-        return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress)
+        return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress or "leftmost")
 
 
 @final

@@ -75,8 +75,10 @@ class ThresholdOptions(MaskedOptions):
     """Commit whatever is probable enough."""
 
     threshold: float = Field(default=0.9, gt=0.0, le=1.0, description="least probability of a committed token")
-    progress: Literal["surest", "leftmost"] = Field(
-        default="surest", description="which position is committed where none is probable enough"
+    progress: Literal["surest", "leftmost"] | None = Field(
+        default=None,
+        description="which position is committed where none is probable enough; null: the leftmost of a model with "
+        "shifted logits, which the text before it predicts, and else the surest",
     )
 
 

@@ -189,7 +189,7 @@ NO_HEADS: Final = Rule(
     slug="no-heads",
     message="{stage} needs heads, and none of the kind {kind!r} ship for {model!r}",
     help="write stages.{slot}.weights=FOLDER, or train them: "
-    "ptgflow train heads={kind} model={model} data=FILE output=FOLDER",
+    "ptgflow train {train} model={model} data=FILE output=FOLDER",
     what="Prediction heads are trained for one model. ptgflow ships some for its embedded model.",
     why="There is nothing to draft with.",
 )

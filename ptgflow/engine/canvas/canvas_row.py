@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ptgflow.contracts.kinds import FinishReason
+from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import CanvasAsk, Settled, Sight
 from ptgflow.engine.models.codec import Codec
@@ -18,6 +18,8 @@ from ptgflow.engine.trees import EMPTY
 
 _STRIDE: Final = 1_000_003
 """Between the seeds of two rounds: a place that is drawn anew gets another uniform number."""
+
+_NOBODY: Final[Verdict] = "given"
 
 
 @final
@@ -123,7 +125,7 @@ class CanvasRow:
             text=self._text,
             scores=tuple(scores),
             tops=tuple(tops),
-            verdicts=("given",) * len(kept),
+            verdicts=tuple(_NOBODY for _ in kept),
             rejected=(),
             finish_reason=self._ended,
             rounds=len(self._passes),
@@ -185,9 +187,9 @@ class CanvasRow:
     def _advance(self) -> str:
         """See whether block or text has ended; the text that is settled now and was not before."""
         done = not any(place in self._holes for place in self._block)
-        final = self._block.stop if done else self._block.start
-        if self.request.remasker is None:
-            final = min(self._holes, default=self._length)
+        # Where something may be opened again, nothing of the block is final before all of it is written.
+        settled = done or self.request.remasker is None
+        final = min(self._holes, default=self._length) if settled else self._block.start
         ends = self._codec.eos_ids if self.request.ends else frozenset[int]()
         end = next((place for place in range(final) if self._tokens[place] in ends), None)
         if end is not None:
