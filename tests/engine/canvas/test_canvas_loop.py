@@ -99,7 +99,9 @@ def test_one_place_a_round_from_the_left_is_what_the_model_writes(denoiser, prom
 def test_a_row_is_filled_as_alone_whatever_is_beside_it(denoiser, selector, remasker, temperature):
     sampling = Sampling(temperature=temperature)
     requests = [
-        blank(denoiser, [7 + 3 * number] * (1 + 2 * number), 4 + 3 * number, selector, remasker, sampling=sampling, seed=9)
+        blank(
+            denoiser, [7 + 3 * number] * (1 + 2 * number), 4 + 3 * number, selector, remasker, sampling=sampling, seed=9
+        )
         for number in range(4)
     ]
     alone = [filled(denoiser, [one])[0] for one in requests]

@@ -54,9 +54,7 @@ def test_holes_are_predicted_as_in_one_sequence(heads, prompt, canvas):
     for everything in (False, True):
         denoiser = GatedDenoiser(heads, MODEL)
         (found,) = denoiser.predict([ask(denoiser.admit(tuple(prompt), len(canvas)), canvas, everything=everything)])
-        torch.testing.assert_close(
-            found, expected(heads, prompt, canvas, everything=everything), atol=2e-4, rtol=1e-4
-        )
+        torch.testing.assert_close(found, expected(heads, prompt, canvas, everything=everything), atol=2e-4, rtol=1e-4)
 
 
 @settings(max_examples=15, deadline=None)
