@@ -128,7 +128,7 @@ def test_the_result_is_of_the_declared_kind(names, words, text, options):
     value = encode(
         ask, model=executor.target, starts=made.program.starts, generation=made.generation, recipe=made.program.name
     )
-    worker = Worker(executor._loops, tell=lambda event: None)
+    worker = Worker(executor._loops, executor._models, max_rows=2, tell=lambda event: None)
     track = Track(generation=made.generation, budget=made.generation.max_tokens)
     worker.submit("0", run_flow(executor._stages, value, track), track)
     done = ()
