@@ -14,14 +14,12 @@ from torch import Tensor
 
 from ptgflow.engine.canvas.gated_pass import GatedPass
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
-from ptgflow.engine.growth.tree_drafter import TreeDrafter, candidates_of
+from ptgflow.engine.growth.tree_drafter import TreeDrafter, by_level, candidates_of
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Ask
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import TokenTree
-
-_NOTHING = Candidates((), ())
 
 
 @final
@@ -81,9 +79,4 @@ class MaskedDrafter(TreeDrafter):
         return [ask.row in self._ahead for ask in asks]
 
     def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
-        found: list[list[Candidates]] = []
-        for at, one in wanted:
-            ahead, depths = self._ahead[asks[at].row], one.tree.depths
-            levels = [depths[node] + 1 if node >= 0 else 0 for node in one.nodes]
-            found.append([ahead[level] if level < len(ahead) else _NOTHING for level in levels])
-        return found
+        return by_level(self._ahead, asks, wanted)

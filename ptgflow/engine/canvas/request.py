@@ -36,15 +36,3 @@ class CanvasRequest:
         assert len(self.canvas) == len(self.holes) == len(self.frozen), "each place is a hole or not, frozen or not"
         assert self.canvas, "a canvas has a place"
         assert not any(hole and kept for hole, kept in zip(self.holes, self.frozen, strict=True)), "no hole is frozen"
-
-    @staticmethod
-    def blank(prompt_ids: tuple[int, ...], size: int, denoiser: Denoiser, selector: Selector) -> "CanvasRequest":
-        """An empty canvas behind a prompt."""
-        return CanvasRequest(
-            prompt_ids=prompt_ids,
-            canvas=(0,) * size,
-            holes=(True,) * size,
-            frozen=(False,) * size,
-            denoiser=denoiser,
-            selector=selector,
-        )

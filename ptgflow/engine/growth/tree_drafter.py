@@ -1,7 +1,8 @@
 """What drafters of trees have in common: a tree for each row, grown in step, of what may follow each node."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -14,6 +15,8 @@ from ptgflow.engine.trees import EMPTY, TokenTree
 
 GRADES = 12
 """Classes of nodes by how sure the drafter is of them: enough to tell what pays, few enough to be learnt soon."""
+NOTHING: Final = Candidates((), ())
+"""What may follow a node that the drafter does not foresee."""
 
 
 class TreeDrafter(ABC):
@@ -82,3 +85,21 @@ def candidates_of(
     chances, at = logits.float().softmax(dim=-1).topk(min(width, logits.shape[-1]), dim=-1)
     tokens = vocabulary[at].tolist()
     return [Candidates(tuple(ids), tuple(shares)) for ids, shares in zip(tokens, chances.tolist(), strict=True)]
+
+
+def by_level(
+    ahead: Mapping[int, Sequence[Candidates]], asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]
+) -> list[list[Candidates]]:
+    """What `expand` gives where candidates follow from a node's level alone.
+
+    Args:
+        ahead: row -> the candidates of each level; deeper nodes have none.
+        asks: the rows.
+        wanted: what is wanted, each with its place among the rows.
+    """
+    found: list[list[Candidates]] = []
+    for at, one in wanted:
+        levels, depths = ahead[asks[at].row], one.tree.depths
+        own = [depths[node] + 1 if node >= 0 else 0 for node in one.nodes]
+        found.append([levels[level] if level < len(levels) else NOTHING for level in own])
+    return found

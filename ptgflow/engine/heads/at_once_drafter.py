@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, TreeBuilder, Wanted
+from ptgflow.engine.growth.tree_drafter import by_level
 from ptgflow.engine.heads.head_weights import Heads
-from ptgflow.engine.heads.state_drafter import NOTHING, StateDrafter
+from ptgflow.engine.heads.state_drafter import StateDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Ask
 
@@ -35,12 +36,7 @@ class AtOnceDrafter(StateDrafter):
         return super().ready(asks)
 
     def expand(self, asks: Sequence[Ask], wanted: Sequence[tuple[int, Wanted]]) -> list[list[Candidates]]:
-        found: list[list[Candidates]] = []
-        for at, one in wanted:
-            heads, depths = self._found[asks[at].row], one.tree.depths
-            levels = [depths[node] + 1 if node >= 0 else 0 for node in one.nodes]
-            found.append([heads[level] if level < len(heads) else NOTHING for level in levels])
-        return found
+        return by_level(self._found, asks, wanted)
 
     @torch.inference_mode()
     def _candidates(self, rows: Sequence[int]) -> list[list[Candidates]]:

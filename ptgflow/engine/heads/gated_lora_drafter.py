@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.growth import Candidates, Wanted
+from ptgflow.engine.growth.tree_drafter import NOTHING
 from ptgflow.engine.heads.gated_model import gated_model
 from ptgflow.engine.heads.head_weights import Heads
-from ptgflow.engine.heads.state_drafter import NOTHING, StateDrafter
+from ptgflow.engine.heads.state_drafter import StateDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.written.forward import WrittenPass
 from ptgflow.engine.request import Ask

@@ -16,9 +16,6 @@ from ptgflow.engine.passes.linear import Linear
 from ptgflow.engine.passes.precision import linear_maker
 from ptgflow.engine.request import Ask
 
-NOTHING = Candidates((), ())
-"""What may follow a node that no head reaches."""
-
 
 class StateDrafter(TreeDrafter):
     """Head i says what stands i + 1 places behind the token that the target has just written."""
