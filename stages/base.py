@@ -1,6 +1,6 @@
 """What every method implements: a generator that asks decoding loops for work and returns a segment.
 
-A method never calls a model. It yields `DecodeRequest`s and is sent `Decoded` answers, so that a worker can put rows of
+A method never calls a model. It yields requests and is sent `Decoded` answers, so that a worker can put rows of
 many segments and requests into one batch, and hold a segment at any point.
 """
 
@@ -12,13 +12,14 @@ from typing import Generic, TypeVar
 from ptgflow.contracts import Branches, Message, Prompt, Segment
 from ptgflow.contracts.settings import Generation
 from ptgflow.engine.growth import TreeBuilder
+from ptgflow.engine.loops import Request
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded, DecodeRequest, JointDrafter
+from ptgflow.engine.request import Decoded, JointDrafter
 
 I_contra = TypeVar("I_contra", bound=Segment, contravariant=True)
 O_co = TypeVar("O_co", covariant=True)
 
-Work = Generator[DecodeRequest, Decoded, O_co]
+Work = Generator[Request, Decoded, O_co]
 """What `run` returns: yields requests, is sent answers, ends with the method's result."""
 
 

@@ -10,7 +10,7 @@ from ptgflow.cli.live import Downloads, terminal
 from ptgflow.cli.output import only, print_json, say
 from ptgflow.cli.train_view import View
 from ptgflow.train.load import load_train
-from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
 
 
 def main(arguments: Arguments) -> int:
@@ -44,7 +44,7 @@ def _train(spec: LearningSpec) -> None:
     # Torch is imported here and not above, so that a mistake is told at once.
     import torch
 
-    from ptgflow.cli.trained import trained_draft, trained_heads
+    from ptgflow.cli.trained import trained_draft, trained_heads, trained_masked
     from ptgflow.engine.models.model import load_model
     from ptgflow.train.card import markdown, save_card
     from ptgflow.train.learning import CHECKPOINT
@@ -54,12 +54,17 @@ def _train(spec: LearningSpec) -> None:
     console, folder = terminal(), Path(spec.output)
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
         model = load_model(spec.model, spec.accelerate, progress=downloads)
-    title = f"{spec.heads.kind} heads" if isinstance(spec, TrainSpec) else "a draft model"
+    if isinstance(spec, TrainSpec):
+        title = f"{spec.heads.kind} heads"
+    else:
+        title = "adapters for canvases" if isinstance(spec, MdmSpec) else "a draft model"
     with View(console, f"{title} for {model.name}") as view:
         if isinstance(spec, TrainSpec):
             facts, use = trained_heads(spec, model, view), f"stages.SLOT.weights={folder}"
+        elif isinstance(spec, MdmSpec):
+            facts, use = trained_masked(spec, model, view), f"stages.SLOT.weights={folder}"
         else:
-            assert isinstance(spec, DistillSpec), "there are two objectives"
+            assert isinstance(spec, DistillSpec), "there are three objectives"
             facts = trained_draft(spec, model, view)
             use = f"stage@stages.SLOT=draft_verify/model stages.SLOT.draft={folder}"
     save_card(folder, facts)

@@ -8,12 +8,13 @@ from ptgflow.engine.draft_models.drafter import ModelDrafter
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel, load_model
-from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads
+from ptgflow.train.adapting import adapt
+from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads, facts_of_masked
 from ptgflow.train.distilling import distill
 from ptgflow.train.job import train
 from ptgflow.train.measuring import acceptances
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, MdmSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
 
@@ -50,3 +51,11 @@ def trained_draft(spec: DistillSpec, model: LoadedModel, view: View) -> Facts:
         tell=lambda done, of: view.stage(_MEASURED, done, of),
     )
     return facts_of_draft(spec, model, made, found)
+
+
+def trained_masked(spec: MdmSpec, model: LoadedModel, view: View) -> Facts:
+    """Adapters for canvases, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained = adapt(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    return facts_of_masked(spec, model, trained)

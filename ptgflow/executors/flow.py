@@ -14,8 +14,9 @@ from ptgflow.contracts import Branches, Draft, Paradigm, Prompt, Segment, Shape,
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.methods import BROKEN_CONTRACT
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
+from ptgflow.engine.loops import Request
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded, DecodeRequest
+from ptgflow.engine.request import Decoded
 from ptgflow.errors import InternalError, PtgError, RunError
 from ptgflow.executors.crop import whole_sentences
 from ptgflow.executors.events import EventKind
@@ -72,7 +73,7 @@ class Decode:
 
     model: str
     slot: str
-    request: DecodeRequest
+    request: Request
     track: Track
     final: bool
     """Whether its text is part of the answer as it stands."""

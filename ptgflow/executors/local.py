@@ -123,7 +123,7 @@ class LocalExecutor:
         early (an interrupt), the rows of what is unfinished are freed.
         """
         events: deque[Event] = deque()
-        worker = Worker(self._loops, tell=events.append)
+        worker = Worker(self._loops, self._models, max_rows=self._options.batch_size, tell=events.append)
         running: dict[str, Job] = {}
         queue = enumerate(asks)
         more = True

@@ -113,11 +113,19 @@ def _metrics(job: Job, program: Program, running: Running, new_tokens: int) -> M
         critical_rounds=track.critical_rounds,
         steps_per_token=track.critical_rounds / new_tokens if new_tokens else None,
         tokens_per_s=new_tokens / wall_s if new_tokens else None,
-        model_passes={name: len(passes) for name, passes in running.passes.items()},
+        model_passes=_by_model(running),
         acceptance_length=1 + accepted / drafting if drafting else None,
         peak_memory_mb=peak_memory_mb(),
         stages=tuple(_summed(node.slot, records) for node in program.nodes if node.spec and not node.fused_into),
     )
+
+
+def _by_model(running: Running) -> dict[str, int]:
+    """Passes of each model, in all its loops together."""
+    found: dict[str, int] = {}
+    for (name, _), passes in running.passes.items():
+        found[name] = found.get(name, 0) + len(passes)
+    return found
 
 
 def _summed(slot: str, records: Sequence[StageRecord]) -> StageRecord:

@@ -1,8 +1,9 @@
 """What is asked of an executor: one input, not yet encoded, and its encoded form."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from ptgflow.contracts import Message, Segment, Text
+from ptgflow.contracts import Canvas, Message, Segment, Text
 from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.runtime import EMPTY_PROMPT, NOT_TEXT, WRONG_INPUT_KIND
 from ptgflow.engine.models.model import LoadedModel
@@ -79,6 +80,8 @@ def encode(
         raise RunError([NOT_TEXT(reason=reason)]) from error
     if ask.text is not None:
         return _text(ask.text, model)
+    if ask.canvas is not None:
+        return _canvas(ask.canvas, model)
     prompt = model.codec.prompt(ask.messages or (), text=ask.prompt or "", chat=generation.chat)
     model.check_prompt(len(prompt.token_ids))
     return prompt
@@ -89,3 +92,33 @@ def _text(words: str, model: LoadedModel) -> Text:
         raise RunError([EMPTY_PROMPT(what="text")])
     ids = model.codec.encode(words)
     return Text(token_ids=ids, tokenizer=model.codec.fingerprint, text=words, origin=("input",) * len(ids))
+
+
+HOLE: Final = "[MASK]"
+"""How a canvas in words has a hole: a place for one token."""
+
+
+def _canvas(words: str, model: LoadedModel) -> Canvas:
+    """Text around holes. What is given is frozen.
+
+    Raises:
+        RunError: EMPTY_PROMPT, for a canvas of nothing.
+    """
+    if not words.strip():
+        raise RunError([EMPTY_PROMPT(what="canvas")])
+    ids: list[int] = []
+    holes: list[bool] = []
+    for number, piece in enumerate(words.split(HOLE)):
+        if number:
+            ids.append(model.codec.start_id)
+            holes.append(True)
+        known = model.codec.encode(piece) if piece else ()
+        ids += known
+        holes += [False] * len(known)
+    return Canvas(
+        token_ids=tuple(ids),
+        tokenizer=model.codec.fingerprint,
+        holes=tuple(holes),
+        frozen=tuple(not hole for hole in holes),
+        origin=("input",) * len(ids),
+    )

@@ -10,7 +10,10 @@ from functools import partial
 from typing import Any
 
 from ptgflow.contracts import Segment
-from ptgflow.engine.decode import DecodeLoop
+from ptgflow.engine.canvas.loop import CanvasLoop
+from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.loops import Loop
+from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded
 from ptgflow.engine.rounds import Round, RowId
 from ptgflow.errors import PtgError
@@ -18,6 +21,8 @@ from ptgflow.executors.events import Event, EventKind
 from ptgflow.executors.flow import Decode, FlowWork, Fork, Happened, Track
 
 Tell = Callable[[Event], None]
+LoopKey = tuple[str, str]
+"""The model, and for a loop over canvases the slot of the stage: each such stage has a denoiser of its own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +33,8 @@ class Running:
     track: Track
     started: float
     first_text_s: float | None = None
-    passes: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
-    """Model -> passes that contained rows of this request."""
+    passes: dict[LoopKey, set[int]] = field(default_factory=dict[LoopKey, set[int]])
+    """Loop -> passes that contained rows of this request."""
     tasks: "list[Task]" = field(default_factory=list["Task"])
     """Every part of it that is not finished."""
 
@@ -46,7 +51,7 @@ class Task:
     results: list[Segment | None] = field(default_factory=list[Segment | None])
     missing: int = 0
     """Results of its own fork that are still to come."""
-    row: tuple[str, RowId] | None = None
+    row: tuple[LoopKey, RowId] | None = None
     """The row that it waits for."""
 
 
@@ -60,12 +65,24 @@ class Done:
 
 
 class Worker:
-    """Runs requests on the decode loops of the models that it holds."""
+    """Runs requests on the decode loops of the models that it holds, and on loops over canvases."""
 
-    def __init__(self, loops: Mapping[str, DecodeLoop], *, tell: Tell) -> None:
-        self._loops = loops
+    def __init__(
+        self, loops: Mapping[str, Loop], models: Mapping[str, LoadedModel], *, max_rows: int, tell: Tell
+    ) -> None:
+        """Make an idle worker.
+
+        Args:
+            loops: the decode loop of each model.
+            models: the models themselves, by the same names.
+            max_rows: most rows in a pass of a loop over canvases, which are made when one is asked for.
+            tell: takes events.
+        """
+        self._loops: dict[LoopKey, Loop] = {(name, ""): loop for name, loop in loops.items()}
+        self._models = models
+        self._max_rows = max_rows
         self._tell = tell
-        self._waiting: dict[tuple[str, RowId], tuple[Task, Decode]] = {}
+        self._waiting: dict[tuple[LoopKey, RowId], tuple[Task, Decode]] = {}
         self._done: list[Done] = []
 
     @property
@@ -82,7 +99,7 @@ class Worker:
 
     def step(self) -> tuple[Done, ...]:
         """One pass of every loop that has rows; then what has ended."""
-        for name, loop in self._loops.items():
+        for name, loop in list(self._loops.items()):
             if not loop.idle:
                 self._settle(name, loop)
         ended, self._done = tuple(self._done), []
@@ -93,7 +110,7 @@ class Worker:
         for task, _ in list(self._waiting.values()):
             self._drop(task.owner)
 
-    def _settle(self, name: str, loop: DecodeLoop) -> None:
+    def _settle(self, name: LoopKey, loop: Loop) -> None:
         members = [key for key in self._waiting if key[0] == name]
         try:
             found = loop.round()
@@ -122,7 +139,7 @@ class Worker:
     def _resume(self, task: Task, answer: Decoded) -> None:
         self._guarded(task.owner, lambda: self._advance(task, answer))
 
-    def _count(self, name: str, found: Round) -> None:
+    def _count(self, name: LoopKey, found: Round) -> None:
         for row in found.rows:
             task, _ = self._waiting[name, row]
             task.owner.passes.setdefault(name, set()).add(found.number)
@@ -149,8 +166,8 @@ class Worker:
                         details=effect.details,
                     )
                 elif isinstance(effect, Decode):
-                    row = self._loops[effect.model].admit(effect.request)
-                    task.row = (effect.model, row)
+                    key = self._key(effect)
+                    task.row = (key, self._loops[key].admit(effect.request))
                     self._waiting[task.row] = (task, effect)
                     return
                 else:
@@ -158,6 +175,17 @@ class Worker:
                     return
         except StopIteration as finished:
             self._finish(task, finished.value)
+
+    def _key(self, effect: Decode) -> LoopKey:
+        """The loop that a request is for."""
+        request = effect.request
+        if not isinstance(request, CanvasRequest):
+            return effect.model, ""
+        key = (effect.model, effect.slot)
+        if key not in self._loops:
+            model = self._models[effect.model]
+            self._loops[key] = CanvasLoop(model, request.denoiser, max_rows=self._max_rows)
+        return key
 
     def _fork(self, task: Task, effect: Fork) -> None:
         task.results = [None] * len(effect.flows)

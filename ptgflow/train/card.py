@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -19,8 +20,9 @@ from ptgflow.errors import RunError
 from ptgflow.train.distilling import Distilled
 from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
+from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
-from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
 
 Facts = dict[str, object]
 
@@ -54,6 +56,21 @@ def facts_of_draft(spec: DistillSpec, model: LoadedModel, made: Distilled, found
         "beta": spec.beta,
         "fixed_data": spec.fixed_data,
         **_of_the_run(spec, model, made.trained, found),
+    }
+
+
+def facts_of_masked(spec: MdmSpec, model: LoadedModel, trained: Trained[MdmObjective]) -> Facts:
+    """Everything that the card of adapters for canvases says."""
+    return {
+        "kind": "masked",
+        **_of_the_base(spec, trained.objective.config.base, trained),
+        "masked": {
+            "rank": spec.rank,
+            "block_length": spec.block_length,
+            "anchors": spec.anchors,
+            "noise": list(spec.noise),
+        },
+        **_of_the_run(spec, model, trained, ()),
     }
 
 
@@ -128,7 +145,7 @@ def markdown(facts: Facts) -> str:
     assert isinstance(acceptance, list), "made above"
     top1 = facts["top1"]
     assert isinstance(top1, list), "made above"
-    title, command, rows = _of_a_draft(facts) if facts["kind"] == "distill_draft" else _of_heads(facts)
+    title, command, rows = _OF_KIND.get(str(facts["kind"]), _of_heads)(facts)
     lines = [
         f"# {title} for {base['name']}",
         "",
@@ -147,18 +164,24 @@ def markdown(facts: Facts) -> str:
         f"| time | {facts['seconds']} s |",
         f"| device | {facts['device']} |",
         "",
-        "Greedy decoding of prompts that this run was not trained on:",
-        "",
-        "| tree | nodes a round | prompts | tokens a round |",
-        "|---|---|---|---|",
-        *(f"| {one['tree']} | {one['nodes']} | {one['prompts']} | {one['tokens_per_round']} |" for one in acceptance),
-        "",
+        *(_table(acceptance) if acceptance else ()),
         "Prompts came from:",
         "",
         *(f"- {one['file']}, SHA-256 {one['sha256']}" for one in data),
         *([f"- {facts['invented_prompts']} that the base model made up itself"] if facts["invented_prompts"] else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _table(acceptance: list[dict[str, object]]) -> list[str]:
+    return [
+        "Greedy decoding of prompts that this run was not trained on:",
+        "",
+        "| tree | nodes a round | prompts | tokens a round |",
+        "|---|---|---|---|",
+        *(f"| {one['tree']} | {one['nodes']} | {one['prompts']} | {one['tokens_per_round']} |" for one in acceptance),
+        "",
+    ]
 
 
 Rows = list[tuple[str, str]]
@@ -189,3 +212,20 @@ def _of_a_draft(facts: Facts) -> tuple[str, str, Rows]:
         ("share of steps on the base's answers", f"{facts['fixed_data']}; the others on the draft model's own"),
     ]
     return "Draft model", "objective=distill_draft", rows
+
+
+def _of_masked(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only adapters for canvases have."""
+    masked = facts["masked"]
+    assert isinstance(masked, dict), "made above"
+    rows = [
+        ("rank of the adapters", str(masked["rank"])),
+        ("places of a window", str(masked["block_length"])),
+        ("windows of an answer in a step", str(masked["anchors"])),
+        ("share of a window that is masked", " to ".join(map(str, masked["noise"]))),
+    ]
+    return "Masked diffusion", "objective=mdm", rows
+
+
+_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked}
+"""Of what is not a set of heads."""

@@ -102,6 +102,17 @@ class FeatureStore:
         return Example(torch.tensor(ids), start, states.view(len(ids), self._size))
 
 
+@final
+class TextStore:
+    """The same for who learns from tokens alone."""
+
+    def read(self, answer: Answer) -> Example:
+        """An answer, with states of no numbers."""
+        ids = _kept(answer)
+        start = max(len(ids) - len(answer.token_ids), 1)
+        return Example(torch.tensor(ids), start, torch.zeros(len(ids), 0))
+
+
 def _kept(answer: Answer) -> tuple[int, ...]:
     return (*answer.prompt_ids, *answer.token_ids)[-LONGEST:]
 

@@ -16,7 +16,7 @@ from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import resolved
 from ptgflow.train.answers import Answer, answers_of
-from ptgflow.train.features import FeatureStore
+from ptgflow.train.features import FeatureStore, TextStore
 from ptgflow.train.invented import invented_prompts
 from ptgflow.train.objectives.objective import Objective, Teacher
 from ptgflow.train.prompts import read_prompts
@@ -49,8 +49,8 @@ class Material:
     """What is learnt from."""
 
     answers: tuple[Answer, ...]
-    store: FeatureStore
-    """The target's states over them."""
+    store: FeatureStore | TextStore
+    """The target's states over them, or their tokens alone."""
     held_out: tuple[str, ...]
     """Prompts that are not trained on."""
 
@@ -77,9 +77,14 @@ class Trained(Generic[ObjectiveT_co]):
 
 
 def gathered(
-    spec: LearningSpec, model: LoadedModel, taps: Sequence[int], watch: Watcher, *, answers: AnswersOf = answers_of
+    spec: LearningSpec,
+    model: LoadedModel,
+    taps: Sequence[int],
+    watch: Watcher,
+    *,
+    answers: AnswersOf = answers_of,
 ) -> Material:
-    """Prompts, what the target answers, and its states at some taps.
+    """Prompts, what the target answers, and its states at some taps; without any, its tokens alone.
 
     Raises:
         RunError: data that cannot be read, or a cache folder that cannot be written.
@@ -92,6 +97,8 @@ def gathered(
         max_tokens=spec.max_tokens,
         tell=lambda done, of, tokens: watch.stage("answers of the target", done, of, f"{tokens} tokens"),
     )
+    if not taps:
+        return Material(answers=tuple(texts), store=TextStore(), held_out=tuple(held_out))
     store = FeatureStore(model, taps)
     store.fill(texts, lambda done, of: watch.stage("states of the target", done, of))
     return Material(answers=tuple(texts), store=store, held_out=tuple(held_out))

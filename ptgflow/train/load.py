@@ -13,7 +13,7 @@ from ptgflow.diagnostics.suggest import hint
 from ptgflow.recipe.compose import as_dict, compose_config
 from ptgflow.recipe.load import locator, validated, with_custom_card
 from ptgflow.recipe.overrides import parse
-from ptgflow.train.spec import DistillSpec, LearningSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
@@ -21,6 +21,7 @@ SpecT = TypeVar("SpecT", bound=BaseModel)
 OBJECTIVES: Final[dict[str, tuple[type[LearningSpec], str]]] = {
     "heads": (TrainSpec, "train"),
     "distill_draft": (DistillSpec, "distill_draft"),
+    "mdm": (MdmSpec, "mdm"),
 }
 """What `objective=` may name: what it is told, and the configuration with its defaults."""
 

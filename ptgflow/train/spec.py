@@ -151,3 +151,22 @@ class DistillSpec(LearningSpec):
         if value is not None and divergence != "jsd":
             raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
         return value
+
+
+class MdmSpec(LearningSpec):
+    """A whole configuration of adapting a model to masked diffusion (`objective=mdm`)."""
+
+    objective: Literal["mdm"] = "mdm"
+    rank: int = Field(default=16, ge=1, description="of the adapters")
+    block_length: int = Field(default=16, ge=2, le=256, description="places of a window that are foreseen together")
+    anchors: int = Field(default=6, ge=1, description="windows of each answer in a step, at places drawn at random")
+    noise: tuple[float, float] = Field(
+        default=(0.3, 1.0), description="least and largest share of a window that is masked"
+    )
+
+    @field_validator("noise")
+    @classmethod
+    def _shares(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0.0 < value[0] <= value[1] <= 1.0:
+            raise ValueError(f"it is two shares above 0 and at most 1, the smaller one first, and not {list(value)}")
+        return value

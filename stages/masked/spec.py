@@ -35,9 +35,23 @@ _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 class MaskedOptions(StageOptions):
     """What every selector shares."""
 
-    block_length: int = Field(default=32, ge=1, le=1024, description="positions worked on at a time, left to right")
+    block_length: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="positions worked on at a time, left to right; null: as many as in the model's training",
+    )
     cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
     remask: Remask = Field(default="none", description="what re-opens settled positions")
+    weak: float = Field(
+        default=0.3,
+        ge=0.0,
+        le=1.0,
+        description="behind a verifier: positions whose token was less probable than this are opened again",
+    )
+    weights: str | None = Field(
+        default=None, description="a folder with adapters for canvases; null: those that ship for the model"
+    )
 
     def conflicts(self) -> tuple[Conflict, ...]:
         if _WIDTH[REOPENS[self.remask]] <= _WIDTH[TOLERATES[self.cache]]:
@@ -61,6 +75,17 @@ class ThresholdOptions(MaskedOptions):
     """Commit whatever is probable enough."""
 
     threshold: float = Field(default=0.9, gt=0.0, le=1.0, description="least probability of a committed token")
+    progress: Literal["surest", "leftmost"] | None = Field(
+        default=None,
+        description="which position is committed where none is probable enough; null: the leftmost of a model with "
+        "shifted logits, which the text before it predicts, and else the surest",
+    )
+
+
+class FactorOptions(MaskedOptions):
+    """Commit as many as are probable enough together."""
+
+    factor: float = Field(default=1.0, gt=0.0, description="f: the n-th best is committed if (n + 1)(1 - c) < f")
 
 
 class TopKOptions(MaskedOptions):
@@ -72,31 +97,130 @@ class TopKOptions(MaskedOptions):
     )
 
 
+class EntropyBoundOptions(MaskedOptions):
+    """Commit as many as the entropy bound allows."""
+
+    gamma: float = Field(default=0.15, ge=0.0, description="most entropy of all committed but the largest, in nats")
+
+
+class SlowFastOptions(MaskedOptions):
+    """Explore one token at a time, then commit a stable span."""
+
+    explore: int = Field(default=6, ge=1, description="rounds of a slow phase")
+    reach: float = Field(default=0.3, ge=0.0, le=1.0, description="least confidence of a position inside the span")
+    window: int = Field(default=2, ge=1, description="rounds over which the span's end must be stable")
+    spread: float = Field(default=1.0, ge=0.0, description="largest variance of the span's end in that window")
+    high: float = Field(default=0.9, ge=0.0, le=1.0, description="least confidence that the fast phase commits")
+
+
+class StepsOptions(MaskedOptions):
+    """Commit by a schedule."""
+
+    steps: int = Field(default=8, ge=1, le=1024, description="rounds of each block")
+    schedule: Literal["linear", "cosine"] = Field(default="linear", description="how many are left masked when")
+
+
+class MaskGitOptions(StepsOptions):
+    """Commit by a schedule, the most confident first."""
+
+    choice_temperature: float = Field(default=0.0, ge=0.0, description="of Gumbel noise on confidence, annealed to 0")
+
+
+class WinoOptions(MaskedOptions):
+    """Commit generously; meant for `remask=wino`, which takes back what does not hold."""
+
+    threshold: float = Field(default=0.6, gt=0.0, le=1.0, description="least probability of a committed token")
+
+
+class MaskPredictOptions(MaskedOptions):
+    """Write all, and re-open the weakest: it is its own re-masker."""
+
+    iterations: int = Field(default=10, ge=1, le=1024, description="rounds of each block")
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        if self.remask == "none":
+            return super().conflicts()
+        reason = f"mask_predict re-opens by its own schedule, and remask={self.remask} would re-open, too"
+        return (Conflict(reason=reason, remedies=("remask=none",)),)
+
+
 _NEEDS = frozenset({Capability.MASK_TOKEN})
 
+
+def _method(name: str, symbol: str, summary: str, reference: str, options: type[MaskedOptions]) -> MethodSpec:
+    return MethodSpec(
+        paradigm=Paradigm.MASKED,
+        name=name,
+        summary=summary,
+        reference=reference,
+        options=options,
+        needs=_NEEDS,
+        implementation=f"ptgflow.stages.masked.selectors:{symbol}",
+    )
+
+
 METHODS = (
-    MethodSpec(
-        paradigm=Paradigm.MASKED,
-        name="threshold",
-        summary="commit every position whose token is probable enough, at least one a round",
-        reference="Fast-dLLM, arXiv 2505.22618",
-        options=ThresholdOptions,
-        needs=_NEEDS,
+    _method(
+        "threshold",
+        "Threshold",
+        "commit every position whose token is probable enough, at least one a round",
+        "Fast-dLLM, arXiv 2505.22618",
+        ThresholdOptions,
     ),
-    MethodSpec(
-        paradigm=Paradigm.MASKED,
-        name="topk",
-        summary="commit the k best positions a round, by probability, margin or entropy",
-        reference="LLaDA, arXiv 2502.09992; arXiv 2502.06768",
-        options=TopKOptions,
-        needs=_NEEDS,
+    _method(
+        "factor",
+        "Factor",
+        "commit the n best positions for the largest n whose confidences allow it",
+        "Fast-dLLM, arXiv 2505.22618",
+        FactorOptions,
     ),
-    MethodSpec(
-        paradigm=Paradigm.MASKED,
-        name="mask_predict",
-        summary="write all, then re-mask and rewrite the least certain on a linear schedule",
-        reference="Mask-Predict, EMNLP 2019",
-        options=MaskedOptions,
-        needs=_NEEDS | {Capability.BIDIRECTIONAL},
+    _method(
+        "topk",
+        "TopK",
+        "commit the k best positions a round, by probability, margin or entropy",
+        "LLaDA, arXiv 2502.09992; arXiv 2502.06768",
+        TopKOptions,
+    ),
+    _method(
+        "entropy_bound",
+        "EntropyBound",
+        "commit the surest positions up to a bound on their entropies",
+        "EB-Sampler, arXiv 2505.24857",
+        EntropyBoundOptions,
+    ),
+    _method(
+        "slow_fast",
+        "SlowFast",
+        "commit one position a round until a span is stable, then all that is sure in it",
+        "SlowFast sampling, arXiv 2506.10848",
+        SlowFastOptions,
+    ),
+    _method(
+        "tau_leaping",
+        "TauLeaping",
+        "commit each position by chance, with the same probability for all",
+        "tau-leaping, arXiv 2205.14987; MDLM, arXiv 2406.07524",
+        StepsOptions,
+    ),
+    _method(
+        "maskgit",
+        "MaskGit",
+        "commit the most confident positions, as many as a schedule says",
+        "MaskGIT, arXiv 2202.04200",
+        MaskGitOptions,
+    ),
+    _method(
+        "wino",
+        "Wino",
+        "commit generously, for a re-masker that takes back what does not hold",
+        "WINO, arXiv 2507.18578",
+        WinoOptions,
+    ),
+    _method(
+        "mask_predict",
+        "MaskPredict",
+        "write all, then re-mask and rewrite the least certain on a linear schedule",
+        "Mask-Predict, arXiv 1904.09324",
+        MaskPredictOptions,
     ),
 )

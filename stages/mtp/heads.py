@@ -96,7 +96,9 @@ class _Heads(_Predicting, ABC):
         folder = Path(given) if given is not None else shipped_heads(model.name, self.kind)
         if folder is None:
             stage = f"{slot!r} (mtp/{self.kind})"
-            raise RunError([NO_HEADS(stage=stage, slot=slot, kind=self.kind, model=model.name)])
+            raise RunError(
+                [NO_HEADS(stage=stage, slot=slot, kind=self.kind, train=f"heads={self.kind}", model=model.name)]
+            )
         return load_heads(folder, model, kind=self.kind)
 
 

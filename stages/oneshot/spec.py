@@ -13,14 +13,24 @@ class DecoderOptions(StageOptions):
     length: Literal["fixed", "predicted", "beam"] = Field(default="fixed", description="how the length is chosen")
 
 
+class ArgmaxOptions(StageOptions):
+    """One canvas of a fixed length; an end token in it ends the text sooner."""
+
+    places: int = Field(default=16, ge=1, le=1024, description="places of the canvas: most tokens of the text")
+    weights: str | None = Field(
+        default=None, description="a folder with adapters for canvases; null: those that ship for the model"
+    )
+
+
 METHODS = (
     MethodSpec(
         paradigm=Paradigm.ONESHOT,
         name="argmax",
         summary="the likeliest token at every position of an all-masked canvas, in one pass",
         reference="NAT, arXiv 1711.02281; the single-round case of masked generation",
-        options=DecoderOptions,
+        options=ArgmaxOptions,
         needs=frozenset({Capability.MASK_TOKEN}),
+        implementation="ptgflow.stages.oneshot.argmax:Argmax",
     ),
     MethodSpec(
         paradigm=Paradigm.ONESHOT,

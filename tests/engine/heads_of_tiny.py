@@ -6,6 +6,7 @@ import torch
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
+from ptgflow.engine.canvas.adapter import MaskedNet
 from ptgflow.engine.heads.blockwise import BlockwiseNet
 from ptgflow.engine.heads.config import Base, HeadConfig
 from ptgflow.engine.heads.eagle import EagleNet
@@ -25,6 +26,7 @@ NETS = {
     "blockwise": BlockwiseNet,
     "gated_lora": GatedLoraNet,
     "eagle": EagleNet,
+    "masked": MaskedNet,
 }
 
 
@@ -48,6 +50,10 @@ def config_of(kind, model, **more):
         target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
         gated = {"heads": 3, "rank": 5, "own_output": False, "taps": ()}
         return HeadConfig(**{**common, **gated, **target, **more})
+    if kind == "masked":
+        target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
+        masked = {"draft_vocab_size": model.vocab_size, "rank": 3, "block_length": 6, "own_output": False, "taps": ()}
+        return HeadConfig(**{**common, **masked, **target, **more})
     if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {
@@ -82,15 +88,33 @@ def gated_states(heads, text):
     It is written over transformers' modules, each of whose products is told where the masks begin.
     """
     decoder, one, start = modules(), heads.tensors, len(text)
+    _gate(decoder, heads, start)
+    with torch.no_grad():
+        embedded = torch.cat((decoder.embed_tokens(torch.tensor(text)), one["masks"]))[None]
+        return decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state[0, start:]
+
+
+def window_states(heads, text, window):
+    """The states of text and places behind it in one sequence: text is causal, places see all, None is a hole."""
+    decoder, one, start = modules(), heads.tensors, len(text)
+    _gate(decoder, heads, start)
+    size = start + len(window)
+    seen = torch.ones(size, size, dtype=torch.bool).tril()
+    seen[start:] = True
+    with torch.no_grad():
+        places = [one["masks"][0] if at is None else decoder.embed_tokens(torch.tensor(at)) for at in window]
+        embedded = torch.cat((decoder.embed_tokens(torch.tensor(text)), torch.stack(places)))[None]
+        return decoder(inputs_embeds=embedded, attention_mask=seen[None, None], use_cache=False).last_hidden_state[0]
+
+
+def _gate(decoder, heads, start):
+    one = heads.tensors
     for number, layer in enumerate(decoder.layers):
         for part in ("self_attn", "mlp"):
             for name, product in getattr(layer, part).named_children():
                 if isinstance(product, torch.nn.Linear):
                     low, high = (one[f"layers.{number}.{part}.{name}.lora_{which}.weight"] for which in "AB")
                     product.forward = gated(product.weight, low, high, start)
-    with torch.no_grad():
-        embedded = torch.cat((decoder.embed_tokens(torch.tensor(text)), one["masks"]))[None]
-        return decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state[0, start:]
 
 
 @cache

@@ -20,6 +20,14 @@ PROMPT_TOO_LONG: Final = Rule(
     what="A prompt leaves no room for even one new token within the context of the model.",
     why="Cutting a prompt would answer another question than the one that was asked.",
 )
+CANVAS_TOO_LONG: Final = Rule(
+    code="PTG634",
+    slug="canvas-too-long",
+    message="the canvas has {places} places behind a prompt of {prompt} tokens, and {model} reads at most {limit}",
+    help="shorten the canvas to {room} places, or choose a model with a longer context",
+    what="A canvas and the prompt before it are longer than the context of the model.",
+    why="A place that the model cannot read cannot be filled, and cutting the canvas would drop text that was given.",
+)
 NO_CHAT_TEMPLATE: Final = Rule(
     code="PTG603",
     slug="no-chat-template",
@@ -181,7 +189,7 @@ NO_HEADS: Final = Rule(
     slug="no-heads",
     message="{stage} needs heads, and none of the kind {kind!r} ship for {model!r}",
     help="write stages.{slot}.weights=FOLDER, or train them: "
-    "ptgflow train heads={kind} model={model} data=FILE output=FOLDER",
+    "ptgflow train {train} model={model} data=FILE output=FOLDER",
     what="Prediction heads are trained for one model. ptgflow ships some for its embedded model.",
     why="There is nothing to draft with.",
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ptgflow.engine.canvas.masked_drafter import MaskedDrafter
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.blockwise_drafter import BlockwiseDrafter
 from ptgflow.engine.heads.config import Kind
@@ -14,12 +15,13 @@ from ptgflow.engine.heads.state_drafter import StateDrafter
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import JointDrafter
 
-DRAFTERS: Final[dict[Kind, type[EagleDrafter | StateDrafter]]] = {
+DRAFTERS: Final[dict[Kind, type[EagleDrafter | StateDrafter | MaskedDrafter]]] = {
     "medusa": MedusaDrafter,
     "hydra": HydraDrafter,
     "blockwise": BlockwiseDrafter,
     "gated_lora": GatedLoraDrafter,
     "eagle": EagleDrafter,
+    "masked": MaskedDrafter,
 }
 
 

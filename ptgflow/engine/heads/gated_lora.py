@@ -49,6 +49,18 @@ class Adapter(nn.Module):
         return cast("Tensor", self.lora_B(self.lora_A(x))) * SCALE
 
 
+def adapter_layers(config: HeadConfig, rank: int) -> nn.ModuleList:
+    """For each layer of the base an adapter at every product, by the names of the products."""
+    layers = nn.ModuleList(nn.Module() for _ in range(config.base.layers))
+    for layer in layers:
+        for name, (inputs, outputs) in adapted(config).items():
+            part, product = name.split(".")
+            if not hasattr(layer, part):
+                layer.add_module(part, nn.Module())
+            layer.get_submodule(part).add_module(product, Adapter(inputs, outputs, rank))
+    return layers
+
+
 @final
 class SamplerBlock(nn.Module):
     """Norm(SiLU(W x + b))."""
@@ -79,13 +91,7 @@ class GatedLoraNet(nn.Module):
         assert rank, "adapters have a rank"
         self.config = config
         self.masks = nn.Parameter(torch.randn(config.heads, size))
-        self.layers = nn.ModuleList(nn.Module() for _ in range(config.base.layers))
-        for layer in self.layers:
-            for name, (inputs, outputs) in adapted(config).items():
-                part, product = name.split(".")
-                if not hasattr(layer, part):
-                    layer.add_module(part, nn.Module())
-                layer.get_submodule(part).add_module(product, Adapter(inputs, outputs, rank))
+        self.layers = adapter_layers(config, rank)
         self.sampler = nn.Sequential(SamplerBlock(2 * size, size), SamplerBlock(size, size))
 
     def sampled(

@@ -17,18 +17,28 @@ from ptgflow.errors import RunError
 
 
 @final
+class Gate:
+    """For which tokens of a pass adapters are on."""
+
+    def __init__(self) -> None:
+        self.factor: Float[Tensor, "tokens 1"] | None = None
+        """1 where they are on and 0 elsewhere; None: they are on for all."""
+
+
+@final
 class AdaptedLinear:
     """A product of the target, and what an adapter adds to it."""
 
-    def __init__(self, base: Linear, down: Linear, up: Linear) -> None:
-        self._base, self._down, self._up = base, down, up
+    def __init__(self, base: Linear, down: Linear, up: Linear, gate: Gate) -> None:
+        self._base, self._down, self._up, self._gate = base, down, up, gate
 
     @property
     def nbytes(self) -> int:
         return self._base.nbytes + self._down.nbytes + self._up.nbytes
 
     def __call__(self, x: Float[Tensor, "tokens inputs"]) -> Float[Tensor, "tokens outputs"]:
-        return self._base(x) + self._up(self._down(x))
+        inner, factor = self._down(x), self._gate.factor
+        return self._base(x) + self._up(inner if factor is None else inner * factor.to(inner.dtype))
 
 
 def written_of(model: LoadedModel) -> WrittenModel:
@@ -50,6 +60,16 @@ def gated_model(heads: Heads, model: LoadedModel, make: MakeLinear) -> WrittenMo
     Raises:
         RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out.
     """
+    made = adapted_model(heads, model, make, Gate())
+    return dataclasses.replace(made, embedding=heads.tensors["masks"].to(model.device), embedding_scale=1.0)
+
+
+def adapted_model(heads: Heads, model: LoadedModel, make: MakeLinear, gate: Gate) -> WrittenModel:
+    """The target's own weights with adapters beside them, which are on where a gate says so.
+
+    Raises:
+        RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out.
+    """
     whole = written_of(model)
     tensors = {name: one.to(model.device) for name, one in heads.tensors.items()}
 
@@ -61,7 +81,7 @@ def gated_model(heads: Heads, model: LoadedModel, make: MakeLinear) -> WrittenMo
         ]
         down = torch.cat([one for one, _ in pairs])
         up: Tensor = torch.block_diag(*(one for _, one in pairs))  # type: ignore[no-untyped-call]
-        return AdaptedLinear(base, make(down, None), make(up * SCALE, None))
+        return AdaptedLinear(base, make(down, None), make(up * SCALE, None), gate)
 
     layers = tuple(
         dataclasses.replace(
@@ -73,4 +93,4 @@ def gated_model(heads: Heads, model: LoadedModel, make: MakeLinear) -> WrittenMo
         )
         for number, layer in enumerate(whole.layers)
     )
-    return dataclasses.replace(whole, layers=layers, embedding=tensors["masks"], embedding_scale=1.0)
+    return dataclasses.replace(whole, layers=layers)

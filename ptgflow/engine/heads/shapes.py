@@ -21,7 +21,9 @@ def expected_shapes(config: HeadConfig) -> Shapes:
     if config.kind == "blockwise":
         return _blockwise(config)
     if config.kind == "gated_lora":
-        return _gated_lora(config)
+        return {**_adapters(config), **_sampler(config)}
+    if config.kind == "masked":
+        return _adapters(config)
     return _eagle(config)
 
 
@@ -99,13 +101,19 @@ def _blockwise(config: HeadConfig) -> Shapes:
     }
 
 
-def _gated_lora(config: HeadConfig) -> Shapes:
-    hidden, rank = config.base.hidden_size, config.rank or 0
-    found: Shapes = {"masks": (config.heads, hidden)}
+def _adapters(config: HeadConfig) -> Shapes:
+    rank = config.rank or 0
+    found: Shapes = {"masks": (config.heads, config.base.hidden_size)}
     for layer in range(config.base.layers):
         for name, (inputs, outputs) in adapted(config).items():
             found[f"layers.{layer}.{name}.lora_A.weight"] = (rank, inputs)
             found[f"layers.{layer}.{name}.lora_B.weight"] = (outputs, rank)
+    return found
+
+
+def _sampler(config: HeadConfig) -> Shapes:
+    hidden = config.base.hidden_size
+    found: Shapes = {}
     for block, inputs in enumerate((2 * hidden, hidden)):
         found[f"sampler.{block}.linear.weight"] = (hidden, inputs)
         for name in ("linear.bias", "norm.weight", "norm.bias"):

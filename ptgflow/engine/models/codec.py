@@ -51,6 +51,12 @@ class Codec:
         """Every id that ends an answer: the model's, the tokenizer's, and what the template puts after a turn."""
 
     @property
+    def start_id(self) -> int:
+        """What a text begins with where nothing stands before it: the tokenizer's own mark, or else an end token."""
+        mark = self.tokenizer.bos_token_id
+        return mark if isinstance(mark, int) else min(self.eos_ids)
+
+    @property
     def has_chat_template(self) -> bool:
         return self.tokenizer.chat_template is not None
 

@@ -175,7 +175,13 @@ class SlotCache:
             row = self._rows[one.row]
             assert one.again <= row.written - row.length, "what is not computed again was written by the pass before"
         new = {
-            one.row: NewTokens(length=self._rows[one.row].length, tokens=one.tokens, tree=one.tree, again=one.again)
+            one.row: NewTokens(
+                length=self._rows[one.row].length,
+                tokens=one.tokens,
+                tree=one.tree,
+                again=one.again,
+                mutual=one.mutual,
+            )
             for one in inputs
         }
         assert all(brought.count for brought in new.values()), "every row of a pass brings something new"

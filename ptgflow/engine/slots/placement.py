@@ -25,6 +25,8 @@ class NewTokens:
     """Tokens that may follow them."""
     again: int = 0
     """How many of these, tokens and then nodes, the pass before has written: they are seen and not computed."""
+    mutual: bool = False
+    """Whether nodes see those behind them, too."""
 
     @property
     def start(self) -> int:
@@ -66,6 +68,9 @@ class NewTokens:
         pending = len(self.tokens)
         size = pending + len(self.tree)
         seen = torch.ones(size, size, dtype=torch.bool).tril()
+        if self.mutual:
+            seen[pending:, pending:] = True
+            return seen[self.again :]
         for node in range(len(self.tree)):
             seen[pending + node, pending:] = False
             seen[pending + node, [pending + step for step in self.tree.path(node)]] = True
@@ -141,7 +146,7 @@ class Group:
         if window is not None:
             seen &= slot > query - window
         for number, row in enumerate(self.rows):
-            if not row.tree.is_chain:
+            if row.mutual or not row.tree.is_chain:
                 seen[number, self.width - row.count :] = self._seen_by_tree(row, window).to(device)
         return seen
 

@@ -17,5 +17,7 @@ class RowInput:
     again: int = 0
     """How many of these, tokens and then nodes, the pass before has written, with nothing kept of it since: a tree that
     grows level by level is computed node by node. They are seen, and have no line in what the pass gives."""
+    mutual: bool = False
+    """Whether the nodes, a chain, are places of a canvas: each sees all of them, and not only those before it."""
     wanted: bool = True
     """Whether logits are wanted: after the last of `tokens` and after each node. Not while a prompt is being read."""

@@ -2,24 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from ptgflow.contracts.accelerators import Accelerate
-from ptgflow.engine.heads.gated_lora import Adapter, GatedLoraNet, adapted
+from ptgflow.engine.heads.config import HeadConfig
+from ptgflow.engine.heads.gated_lora import Adapter, adapted
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.passes.attention import SLIDING, AttentionPattern
+
+
+class Gated(Protocol):
+    """A network under training that adds adapters to the target."""
+
+    config: HeadConfig
+    masks: nn.Parameter
+    """Embeddings of the masks."""
+    layers: nn.ModuleList
+    """As `adapter_layers` makes them."""
 
 
 @final
 class GatedTarget:
     """transformers' own modules, with hooks that add what adapters make of the inputs of products."""
 
-    def __init__(self, model: LoadedModel, net: GatedLoraNet) -> None:
+    def __init__(self, model: LoadedModel, net: Gated) -> None:
         """Load the target's modules: those of a pass that is written out have no gradients.
 
         Args:
@@ -71,7 +82,26 @@ class GatedTarget:
 
         The masks of an anchor see the text up to it, and the masks before them; those of other anchors they do not see.
         """
-        count, (batch, length) = self._net.config.heads, tokens.shape
+        count, batch = self._net.config.heads, len(tokens)
+        return self.windows(tokens, anchors, self._net.masks.expand(batch, anchors.shape[1], count, -1), mutual=False)
+
+    def windows(
+        self,
+        tokens: Int[Tensor, "batch positions"],
+        anchors: Int[Tensor, "batch anchors"],
+        embedded: Float[Tensor, "batch anchors window hidden"],
+        *,
+        mutual: bool,
+    ) -> Float[Tensor, "batch anchors window hidden"]:
+        """What the last norm leaves of what stands in a window behind each anchor, where adapters are on.
+
+        Args:
+            tokens: the text, which is read without adapters and has no gradients.
+            anchors: positions of the text. A window sees the text up to its anchor, and no other window.
+            embedded: what stands in the windows.
+            mutual: whether what stands in a window sees all of it, or only what stands before it.
+        """
+        (batch, length), count = tokens.shape, embedded.shape[2]
         cache = DynamicCache()
         with torch.no_grad():
             self._decoder(input_ids=tokens, past_key_values=cache, use_cache=True)
@@ -79,12 +109,14 @@ class GatedTarget:
         positions = (anchors[..., None] + 1 + steps).flatten(1)
         pattern = self._pattern
         masks = {
-            kind: visible_to_masks(anchors, count, length, pattern.window if kind == SLIDING else None)[:, None]
+            kind: visible_to_masks(anchors, count, length, pattern.window if kind == SLIDING else None, mutual=mutual)[
+                :, None
+            ]
             for kind in sorted(set(pattern.kinds))
         }
         with self._gate():
             found: Tensor = self._decoder(
-                inputs_embeds=self._net.masks.repeat(anchors.shape[1], 1).expand(batch, -1, -1),
+                inputs_embeds=embedded.flatten(1, 2),
                 position_ids=positions,
                 attention_mask=masks if len(masks) > 1 else next(iter(masks.values())),
                 past_key_values=cache,
@@ -94,7 +126,7 @@ class GatedTarget:
 
 
 def visible_to_masks(
-    anchors: Int[Tensor, "batch anchors"], count: int, length: int, window: int | None
+    anchors: Int[Tensor, "batch anchors"], count: int, length: int, window: int | None, *, mutual: bool = False
 ) -> Bool[Tensor, "batch masks keys"]:
     """What masks see of a text and of each other.
 
@@ -103,13 +135,16 @@ def visible_to_masks(
         count: masks behind each.
         length: of the text, whose tokens are the first keys; the others are the masks.
         window: a position sees so many, its own included; None: all before it.
+        mutual: whether masks see those behind them, too.
     """
     steps = torch.arange(count, device=anchors.device)
     positions = (anchors[..., None] + 1 + steps).flatten(1)
     number = torch.arange(positions.shape[1], device=anchors.device)
     text = torch.arange(length, device=anchors.device)
     before = text <= anchors.repeat_interleave(count, dim=1)[..., None]
-    same = (number[:, None] // count == number // count) & (number <= number[:, None])
+    same = number[:, None] // count == number // count
+    if not mutual:
+        same &= number <= number[:, None]
     seen = torch.cat((before, same.expand(len(anchors), -1, -1)), dim=-1)
     if window is None:
         return seen

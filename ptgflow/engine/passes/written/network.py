@@ -55,8 +55,10 @@ class Network:
 
     def embed(self, tokens: Int[Tensor, "*tokens"]) -> Float[Tensor, "*tokens hidden"]:
         """What the first layer reads."""
-        x = F.embedding(tokens, self.model.embedding).to(self.model.dtype)
-        return x if self.model.embedding_scale == 1.0 else x * self.model.embedding_scale
+        mask, last = self.model.mask, len(self.model.embedding) - 1
+        x = F.embedding(tokens if mask is None else tokens.clamp(max=last), self.model.embedding).to(self.model.dtype)
+        x = x if self.model.embedding_scale == 1.0 else x * self.model.embedding_scale
+        return x if mask is None else torch.where((tokens > last)[..., None], mask.to(x.dtype), x)
 
     def logits(self, hidden: Float[Tensor, "wanted hidden"]) -> Float[Tensor, "wanted vocab"]:
         """Logits of some tokens of a pass, in fp32."""

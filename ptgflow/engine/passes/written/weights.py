@@ -58,6 +58,8 @@ class WrittenModel:
     """Logits are squeezed into (-cap, cap) by a tanh (Gemma 2)."""
     dtype: torch.dtype
     """Of activations, keys and values."""
+    mask: Float[Tensor, " hidden"] | None = None
+    """What the first layer reads for a hole, whose id is the number of tokens; None: the model has no holes."""
 
     @property
     def nbytes(self) -> int:

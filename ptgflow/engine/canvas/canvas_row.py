@@ -1,0 +1,219 @@
+"""One canvas on its way through the loop: what is written, block by block, and where its text ends."""
+
+import math
+from typing import Final, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ptgflow.contracts.kinds import FinishReason, Verdict
+from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.canvas.rules import CanvasAsk, Settled, Sight
+from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.request import Decoded
+from ptgflow.engine.sampling import History, Place, Prediction, predict
+from ptgflow.engine.text_stream import cut_tokens, settled_length, stop_at
+from ptgflow.engine.trees import EMPTY
+
+_STRIDE: Final = 1_000_003
+"""Between the seeds of two rounds: a place that is drawn anew gets another uniform number."""
+
+_NOBODY: Final[Verdict] = "given"
+
+
+@final
+class CanvasRow:
+    """The state of a request between rounds."""
+
+    def __init__(self, request: CanvasRequest, codec: Codec, vocab: int, device: torch.device) -> None:
+        """Start with the canvas as it is given."""
+        self.request = request
+        self._codec = codec
+        self._tokens = list(request.canvas)
+        self._holes = {place for place, hole in enumerate(request.holes) if hole}
+        self._scores: dict[int, float] = {}
+        self._tops: dict[int, tuple[tuple[int, float], ...]] = {}
+        self._history = History(request.sampling, request.prompt_ids, vocab, device)
+        self._generator = torch.Generator().manual_seed(request.seed)
+        self._block = range(0)
+        self._rounds_of_block = 0
+        self._passes: list[int] = []
+        self._ended: FinishReason | None = None
+        self._length = len(self._tokens)
+        """Places that are part of the text."""
+        self._text = ""
+        self._shown = 0
+        self._open_block()
+        if not self._holes:
+            self._finish("length")
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._ended is not None
+
+    def ask(self, row: int) -> CanvasAsk:
+        """What this round needs of the model, of row `row`."""
+        return CanvasAsk(
+            row=row,
+            tokens=tuple(self._tokens),
+            holes=frozenset(self._holes),
+            block=self._block,
+            wanted=tuple(self._wanted()),
+        )
+
+    def settle(self, number: int, logits: Float[Tensor, "wanted vocab"]) -> str:
+        """Take in what pass `number` predicts; the text that is settled now and was not before."""
+        self._passes.append(number)
+        wanted = self._wanted()
+        if not self.request.ends:
+            logits = logits.index_fill(1, torch.tensor(sorted(self._codec.eos_ids), device=logits.device), -math.inf)
+        at = [place for place, one in enumerate(wanted) if one in self._holes]
+        holes = [wanted[one] for one in at]
+        sampling = self.request.sampling
+        places = [
+            Place(
+                sampling=sampling,
+                seed=self.request.seed + _STRIDE * len(self._passes),
+                history=self._history,
+                tree=EMPTY,
+                start=place,
+                draws=True,
+            )
+            for place in holes
+        ]
+        found = predict(logits[at], places)
+        law = self._law(logits[at], found)
+        tokens = torch.tensor(found.tokens, device=law.device)
+        chosen = self._selector.select(
+            Sight(
+                positions=torch.tensor(holes, device=law.device),
+                tokens=tokens,
+                law=law,
+                block=self._block,
+                round=self._rounds_of_block,
+                generator=self._generator,
+            )
+        )
+        scores: list[float] = law.gather(1, tokens[:, None])[:, 0].tolist()
+        fresh = [(line, place) for line, (place, take) in enumerate(zip(holes, chosen.tolist(), strict=True)) if take]
+        tops = found.top([line for line, _ in fresh], sampling.logprobs or 0)
+        for (line, place), top in zip(fresh, tops, strict=True):
+            self._tokens[place], self._scores[place], self._tops[place] = found.tokens[line], scores[line], top
+            self._holes.discard(place)
+        self._history.extend([self._tokens[place] for _, place in fresh])
+        self._reopen(wanted, logits, {place for _, place in fresh})
+        self._rounds_of_block += 1
+        return self._advance()
+
+    def decoded(self) -> Decoded:
+        """The result of a row that has finished."""
+        assert self._ended is not None, "only a finished row has a result"
+        tokens, length = self._tokens, self._length
+        asked = self.request.sampling.logprobs is not None
+        scores = [self._scores.get(place, 0.0) for place in range(length)]
+        tops = [self._tops.get(place, ()) for place in range(length)] if asked else []
+        kept = tokens[:length]
+        if self._codec.decode(kept) != self._text:
+            cut = cut_tokens(self._codec, kept, self._text)
+            kept = [*kept[: cut.kept], *cut.tail]
+            scores[cut.kept :] = [scores[cut.kept] / len(cut.tail)] * len(cut.tail) if cut.tail else []
+            tops[cut.kept :] = [()] * len(cut.tail) if asked else []
+        return Decoded(
+            token_ids=tuple(kept),
+            text=self._text,
+            scores=tuple(scores),
+            tops=tuple(tops),
+            verdicts=tuple(_NOBODY for _ in kept),
+            rejected=(),
+            finish_reason=self._ended,
+            rounds=len(self._passes),
+            passes=frozenset(self._passes),
+            proposed=0,
+            accepted=0,
+            verify_rounds=0,
+        )
+
+    def _wanted(self) -> list[int]:
+        """The holes of the block; and where something may be opened again, what is written in it, too."""
+        frozen = self.request.frozen
+        if self.request.remasker is None:
+            return [place for place in self._block if place in self._holes]
+        return [place for place in self._block if place in self._holes or not frozen[place]]
+
+    def _law(self, logits: Float[Tensor, "holes vocab"], found: Prediction) -> Float[Tensor, "holes vocab"]:
+        """Log-probabilities: of the plain softmax at temperature 0, of what is drawn from above that."""
+        if self.request.sampling.temperature == 0:
+            return logits.log_softmax(dim=-1)
+        return torch.stack([found.law(row) for row in range(len(logits))]).log().float()
+
+    def _reopen(self, wanted: list[int], logits: Float[Tensor, "wanted vocab"], fresh: set[int]) -> None:
+        """Let the re-masker have its say about what is written in the block."""
+        if self._remasker is None:
+            return
+        own = self._scores
+        written = [(line, place) for line, place in enumerate(wanted) if place in own and place not in self._holes]
+        lines = [line for line, _ in written]
+        places = [place for _, place in written]
+        tokens = torch.tensor([self._tokens[place] for place in places], dtype=torch.long, device=logits.device)
+        now = logits[lines].log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
+        then = torch.tensor([own[place] for place in places], device=logits.device)
+        new = torch.tensor([place in fresh for place in places], dtype=torch.bool, device=logits.device)
+        opened = self._remasker.reopen(
+            Settled(
+                positions=torch.tensor(places, dtype=torch.long, device=logits.device),
+                tokens=tokens,
+                written=then,
+                now=torch.where(new, then, now),
+                fresh=new,
+                holes=sum(place in self._holes for place in self._block),
+                block=self._block,
+                round=self._rounds_of_block,
+                generator=self._generator,
+            )
+        )
+        self._holes |= {place for place, again in zip(places, opened.tolist(), strict=True) if again}
+
+    def _open_block(self) -> None:
+        """Go to the first block with a hole."""
+        first, length = min(self._holes, default=0), self.request.block_length
+        begin = first - first % length
+        self._block = range(begin, min(begin + length, self._length))
+        self._rounds_of_block = 0
+        self._selector = self.request.selector.opened()
+        self._remasker = None if self.request.remasker is None else self.request.remasker.opened()
+
+    def _advance(self) -> str:
+        """See whether block or text has ended; the text that is settled now and was not before."""
+        done = not any(place in self._holes for place in self._block)
+        # Where something may be opened again, nothing of the block is final before all of it is written.
+        settled = done or self.request.remasker is None
+        final = min(self._holes, default=self._length) if settled else self._block.start
+        ends = self._codec.eos_ids if self.request.ends else frozenset[int]()
+        end = next((place for place in range(final) if self._tokens[place] in ends), None)
+        if end is not None:
+            self._length = end
+            self._finish("stop")
+        elif not self._holes:
+            self._finish("length")
+        elif done:
+            self._open_block()
+        return self._show(final)
+
+    def _finish(self, reason: FinishReason) -> None:
+        self._ended = reason
+
+    def _show(self, final: int) -> str:
+        """Text of the places that can change no more."""
+        text = self._codec.decode(self._tokens[: min(final, self._length)])
+        stops = self.request.stop
+        settled = len(text) if self.finished else settled_length(text, stops)
+        cut = stop_at(text if self.finished else text.rstrip("\ufffd"), stops)
+        if cut is not None:
+            text, settled = text[:cut], cut
+            self._finish("stop")
+            self._length = min(final, self._length)
+        self._text = text
+        new, self._shown = text[self._shown : settled], max(settled, self._shown)
+        return new

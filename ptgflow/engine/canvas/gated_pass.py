@@ -1,0 +1,63 @@
+"""A pass over texts with places of a canvas behind them: adapters are on for the places, and off for the text."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ptgflow.engine.heads.gated_model import Gate, adapted_model
+from ptgflow.engine.heads.head_weights import Heads
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.passes.precision import linear_maker
+from ptgflow.engine.passes.written.forward import attending_of
+from ptgflow.engine.passes.written.network import Network, paired
+from ptgflow.engine.slots import RowInput, SlotCache
+
+
+@final
+class GatedPass:
+    """The tokens of an input are text, and the nodes of its tree are places of a canvas."""
+
+    def __init__(self, heads: Heads, model: LoadedModel) -> None:
+        """Lay adapters beside the model's weights, which are shared.
+
+        Args:
+            heads: of kind `masked`.
+            model: what they were trained for.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out.
+        """
+        assert heads.config.kind == "masked", "other heads have no mask token"
+        self._gate = Gate()
+        make = linear_maker("float32" if model.dtype == "int8" else model.dtype, model.device)
+        made = adapted_model(heads, model, make, self._gate)
+        self._network = Network(dataclasses.replace(made, mask=heads.tensors["masks"][0].to(model.device)))
+        self.hole: Final = model.vocab_size
+        """The id of a hole, which is no token's."""
+
+    def new_cache(self, budget: int | None = None) -> SlotCache:
+        """Slots for texts, in at most `budget` bytes."""
+        return SlotCache(self._network.model.shape, budget=budget)
+
+    def __call__(self, cache: SlotCache, inputs: Sequence[RowInput]) -> Float[Tensor, "wanted vocab"]:
+        """Logits after the last token of each text and after each place behind it.
+
+        Raises:
+            SlotsFullError: there is no memory for the new tokens; nothing was changed.
+        """
+        place = cache.begin(inputs)
+        flags = [
+            flag
+            for group in place.groups
+            for row in group.rows
+            for flag in (*([0.0] * len(row.tokens)), *([1.0] * len(row.tree)))
+        ]
+        with torch.inference_mode():
+            self._gate.factor = paired(torch.tensor(flags, device=place.tokens.device)[:, None])
+            attendings = [attending_of(self._network, group) for group in place.groups]
+            hidden, _ = self._network.decode(place.tokens, place.positions, attendings)
+            return self._network.logits(hidden[place.wanted])

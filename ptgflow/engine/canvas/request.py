@@ -1,0 +1,50 @@
+"""What is asked of a loop over canvases."""
+
+from dataclasses import dataclass, field
+
+from ptgflow.contracts.settings import Sampling
+from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanvasRequest:
+    """One canvas to be filled."""
+
+    prompt_ids: tuple[int, ...]
+    canvas: tuple[int, ...]
+    """Its tokens; at holes whatever."""
+    holes: tuple[bool, ...]
+    """Which places are to be filled."""
+    frozen: tuple[bool, ...]
+    """Which places must not change."""
+    denoiser: Denoiser
+    selector: Selector
+    remasker: Remasker | None = None
+    """None: what is written stays."""
+    block_length: int = 32
+    """Places that are worked on at a time, left to right."""
+    ends: bool = True
+    """Whether an end token ends the text, so that places behind it are none of it. In a canvas whose length is given,
+    no end token is written."""
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    visible: bool = True
+    """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
+
+    def __post_init__(self) -> None:
+        assert len(self.canvas) == len(self.holes) == len(self.frozen), "each place is a hole or not, frozen or not"
+        assert self.canvas, "a canvas has a place"
+        assert not any(hole and kept for hole, kept in zip(self.holes, self.frozen, strict=True)), "no hole is frozen"
+
+    @staticmethod
+    def blank(prompt_ids: tuple[int, ...], size: int, denoiser: Denoiser, selector: Selector) -> "CanvasRequest":
+        """An empty canvas behind a prompt."""
+        return CanvasRequest(
+            prompt_ids=prompt_ids,
+            canvas=(0,) * size,
+            holes=(True,) * size,
+            frozen=(False,) * size,
+            denoiser=denoiser,
+            selector=selector,
+        )

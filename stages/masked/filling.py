@@ -1,0 +1,155 @@
+"""Masked generation: a canvas behind a prompt, or around what is given, filled block by block."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Final, Generic, TypeVar
+
+from ptgflow.contracts import Canvas, Draft, Prompt, Verified
+from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
+from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.remasking.gibbs import Gibbs
+from ptgflow.engine.canvas.remasking.p2 import P2
+from ptgflow.engine.canvas.remasking.remdm import ReMdm
+from ptgflow.engine.canvas.remasking.uninformed import Uninformed
+from ptgflow.engine.canvas.remasking.wino import WinoBack
+from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
+from ptgflow.engine.growth import TreeBuilder
+from ptgflow.engine.heads.drafters import drafter_of
+from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.request import JointDrafter
+from ptgflow.errors import RunError
+from ptgflow.stages.base import AbstractDrafting, StageContext, Work
+from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.spec import MaskedOptions
+
+OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
+
+_REMASKERS: Final[dict[str, type[Remasker]]] = {
+    "remdm": ReMdm,
+    "p2": P2,
+    "gibbs": Gibbs,
+    "uninformed": Uninformed,
+    "wino": WinoBack,
+}
+
+
+class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[OptionsT]):
+    """What every selector shares: where the holes are, who predicts them, and what becomes of the text."""
+
+    def __init__(self, options: OptionsT) -> None:
+        self._options = options
+        self._made: tuple[Denoiser, int] | None = None
+        """The denoiser and its block length. It is made once: it holds the weights."""
+
+    @abstractmethod
+    def selector(self) -> Selector:
+        """The rule that commits."""
+
+    def remasker(self) -> Remasker | None:
+        """The rule that opens again, if there is one."""
+        kind = _REMASKERS.get(self._options.remask)
+        return None if kind is None else kind()
+
+    def run(self, value: Prompt | Canvas | Verified, context: StageContext) -> Work[Draft]:
+        """Yield one canvas.
+
+        Raises:
+            RunError: what is wrong with the adapters, or STAGE_FAILED for a cache that has nothing to keep.
+        """
+        if self._made is None:
+            self._made = self._load(context)
+        denoiser, block_length = self._made
+        canvas = self._canvas(value, context)
+        if not any(canvas.holes):
+            return _draft(canvas, context, (0.0,) * len(canvas.token_ids), canvas.token_ids)
+        prompt = canvas.prompt.token_ids if canvas.prompt is not None else (context.model.codec.start_id,)
+        decoded = yield CanvasRequest(
+            prompt_ids=prompt,
+            canvas=canvas.token_ids,
+            holes=canvas.holes,
+            frozen=canvas.frozen,
+            denoiser=denoiser,
+            selector=self.selector(),
+            remasker=self.remasker(),
+            block_length=block_length,
+            ends=isinstance(value, Prompt),
+            sampling=context.generation.sampling,
+            seed=context.seed,
+            stop=context.generation.stop,
+        )
+        origin = tuple(
+            context.slot if at >= len(canvas.holes) or canvas.holes[at] else canvas.origin[at]
+            for at in range(len(decoded.token_ids))
+        )
+        return Draft(
+            token_ids=decoded.token_ids,
+            tokenizer=context.model.codec.fingerprint,
+            text=decoded.text,
+            origin=origin,
+            prompt=canvas.prompt,
+            finish_reason=decoded.finish_reason if isinstance(value, Prompt) else "stop",
+            scores=decoded.scores,
+            tops=decoded.tops,
+        )
+
+    def drafter(
+        self, model: LoadedModel, slot: str, builder: TreeBuilder, *, size: int, least: float = 0.0
+    ) -> JointDrafter:
+        """A block of holes behind the target's text, foreseen in one pass: what is committed is the verifier's choice.
+
+        Raises:
+            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
+        """
+        return drafter_of(adapters(model, slot, self._options.weights), model, builder, size=size, least=least)
+
+    def _canvas(self, value: Prompt | Canvas | Verified, context: StageContext) -> Canvas:
+        """All holes behind a prompt; a canvas as it is; of a verified text, holes where it is weak."""
+        if isinstance(value, Canvas):
+            return value
+        if isinstance(value, Prompt):
+            size = max(min(context.budget, context.model.context_length - len(value.token_ids)), 1)
+            return Canvas(
+                token_ids=(0,) * size,
+                tokenizer=value.tokenizer,
+                holes=(True,) * size,
+                frozen=(False,) * size,
+                origin=(context.slot,) * size,
+                prompt=value,
+            )
+        least = math.log(self._options.weak) if self._options.weak > 0 else -math.inf
+        return Canvas(
+            token_ids=value.token_ids,
+            tokenizer=value.tokenizer,
+            holes=tuple(score < least for score in value.scores),
+            frozen=tuple(score >= least for score in value.scores),
+            origin=value.origin,
+            prompt=value.prompt,
+        )
+
+    def _load(self, context: StageContext) -> tuple[Denoiser, int]:
+        """The model with its adapters.
+
+        Raises:
+            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH, UNSAFE_WEIGHTS or STAGE_FAILED.
+        """
+        slot, options, model = context.slot, self._options, context.model
+        if options.cache != "none":
+            method = f"masked/{type(self).__name__.lower()}"
+            reason = f"cache={options.cache} approximates what an adapted autoregressive model keeps exactly"
+            remedy = f"write stages.{slot}.cache=none"
+            raise RunError([STAGE_FAILED(slot=slot, method=method, reason=reason, help=remedy)])
+        heads = adapters(model, slot, options.weights)
+        return GatedDenoiser(heads, model), options.block_length or heads.config.block_length or 1
+
+
+def _draft(canvas: Canvas, context: StageContext, scores: tuple[float, ...], ids: tuple[int, ...]) -> Draft:
+    """A canvas without holes, as it is."""
+    return Draft(
+        token_ids=ids,
+        tokenizer=canvas.tokenizer,
+        text=context.model.codec.decode(ids),
+        origin=canvas.origin,
+        prompt=canvas.prompt,
+        scores=scores,
+    )

@@ -1,0 +1,98 @@
+"""Masked generation by each rule that commits."""
+
+from typing import final
+
+from ptgflow.engine.canvas.remasking.mask_predict import MaskPredict as WeakestAgain
+from ptgflow.engine.canvas.rules import Remasker, Selector
+from ptgflow.engine.canvas.selectors import (
+    entropy_bound,
+    everything,
+    factor,
+    maskgit,
+    slow_fast,
+    tau_leaping,
+    threshold,
+    topk,
+    wino,
+)
+from ptgflow.stages.masked import spec
+from ptgflow.stages.masked.filling import Filling
+
+
+@final
+class Threshold(Filling[spec.ThresholdOptions]):
+    """All that is probable enough."""
+
+    def selector(self) -> Selector:
+        return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress or "leftmost")
+
+
+@final
+class Factor(Filling[spec.FactorOptions]):
+    """As many as are probable enough together."""
+
+    def selector(self) -> Selector:
+        return factor.Factor(factor=self._options.factor)
+
+
+@final
+class TopK(Filling[spec.TopKOptions]):
+    """The k best."""
+
+    def selector(self) -> Selector:
+        return topk.TopK(k=self._options.k, score=self._options.score)
+
+
+@final
+class EntropyBound(Filling[spec.EntropyBoundOptions]):
+    """As many as a bound on their entropies allows."""
+
+    def selector(self) -> Selector:
+        return entropy_bound.EntropyBound(gamma=self._options.gamma)
+
+
+@final
+class SlowFast(Filling[spec.SlowFastOptions]):
+    """One by one until a span is stable, then all that is sure in it."""
+
+    def selector(self) -> Selector:
+        own = self._options
+        return slow_fast.SlowFast(
+            explore=own.explore, reach=own.reach, window=own.window, spread=own.spread, high=own.high
+        )
+
+
+@final
+class TauLeaping(Filling[spec.StepsOptions]):
+    """Each by chance."""
+
+    def selector(self) -> Selector:
+        return tau_leaping.TauLeaping(steps=self._options.steps, schedule=self._options.schedule)
+
+
+@final
+class MaskGit(Filling[spec.MaskGitOptions]):
+    """The most confident, as many as a schedule says."""
+
+    def selector(self) -> Selector:
+        own = self._options
+        return maskgit.MaskGit(steps=own.steps, schedule=own.schedule, temperature=own.choice_temperature)
+
+
+@final
+class Wino(Filling[spec.WinoOptions]):
+    """Generously, for a re-masker that takes back."""
+
+    def selector(self) -> Selector:
+        return wino.Wino(threshold=self._options.threshold)
+
+
+@final
+class MaskPredict(Filling[spec.MaskPredictOptions]):
+    """All, and then the weakest anew."""
+
+    def selector(self) -> Selector:
+        return everything.Everything()
+
+    def remasker(self) -> Remasker:
+        return WeakestAgain(iterations=self._options.iterations)
