@@ -160,7 +160,8 @@ def markdown(facts: Facts) -> str:
         *(f"| {name} | {said} |" for name, said in rows),
         f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
         f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
-        f"| top-1 of each position ahead | {', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
+        f"| top-1 of {'masked places' if facts['kind'] == 'masked' else 'each position ahead'} | "
+        f"{', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
         f"| time | {facts['seconds']} s |",
         f"| device | {facts['device']} |",
         "",
