@@ -21,7 +21,7 @@ from ptgflow.engine.request import JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
-from ptgflow.stages.masked.spec import MaskedOptions
+from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
 
@@ -140,7 +140,13 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             remedy = f"write stages.{slot}.cache=none"
             raise RunError([STAGE_FAILED(slot=slot, method=method, reason=reason, help=remedy)])
         heads = adapters(model, slot, options.weights)
-        return GatedDenoiser(heads, model), options.block_length or heads.config.block_length or 1
+        length = options.block_length or heads.config.block_length or 1
+        if isinstance(options, StepsOptions):
+            for found in options.too_many(length):
+                remedy = " or ".join(f"stages.{slot}.{one}" for one in found.remedies)
+                method = f"masked/{type(self).__name__.lower()}"
+                raise RunError([STAGE_FAILED(slot=slot, method=method, reason=found.reason, help=f"write {remedy}")])
+        return GatedDenoiser(heads, model), length
 
 
 def _draft(canvas: Canvas, context: StageContext, scores: tuple[float, ...], ids: tuple[int, ...]) -> Draft:

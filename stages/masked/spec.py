@@ -119,6 +119,16 @@ class StepsOptions(MaskedOptions):
     steps: int = Field(default=8, ge=1, le=1024, description="rounds of each block")
     schedule: Literal["linear", "cosine"] = Field(default="linear", description="how many are left masked when")
 
+    def conflicts(self) -> tuple[Conflict, ...]:
+        return (*super().conflicts(), *self.too_many(self.block_length))
+
+    def too_many(self, places: int | None) -> tuple[Conflict, ...]:
+        """Rounds in which nothing could be committed, as there are fewer places than rounds."""
+        if places is None or self.steps <= places:
+            return ()
+        reason = f"steps={self.steps} rounds for blocks of {places} positions leave rounds with nothing to commit"
+        return (Conflict(reason=reason, remedies=(f"steps={places}", f"block_length={self.steps}")),)
+
 
 class MaskGitOptions(StepsOptions):
     """Commit by a schedule, the most confident first."""

@@ -31,7 +31,7 @@ def test_every_selector_writes_with_every_re_masker(selector, remask, folder):
         with pytest.raises(PtgError, match="own schedule"):
             compile(Masked(selector=selector, remask=remask, weights=folder), model=CARD)
         return
-    flow = Masked(selector=selector, remask=remask, weights=folder, block_length=4)
+    flow = Masked(selector=selector, remask=remask, weights=folder, block_length=8)
     result = compile(flow, model=CARD, max_tokens=10).run(PROMPT)
     assert result.error is None
     assert 0 < len(result.token_ids) <= 10
@@ -94,9 +94,16 @@ def test_all_segments_share_passes(folder):
     [
         (("stages.fill.cache=prefix",), "PTG612"),
         (("stages.fill.weights=/nowhere",), "PTG622"),
+        (("stage@stages.fill=masked/maskgit", "stages.fill.steps=7"), "PTG612"),
         (("stages.fill.weights=null",), "PTG623"),
     ],
 )
 def test_what_cannot_work_is_told(more, code, folder):
     result = recipe("masked", folder, *more).run(PROMPT)
     assert result.error_code == code, result.error
+
+
+def test_more_rounds_than_places_are_refused(folder):
+    flow = Masked(selector="tau_leaping", steps=9, block_length=8, weights=folder)
+    with pytest.raises(PtgError, match=r"steps=9 rounds for blocks of 8 positions"):
+        compile(flow, model=CARD)
