@@ -28,7 +28,10 @@ def margin(law: Float[Tensor, "holes vocab"]) -> Float64[Tensor, " holes"]:
 
 def entropies(law: Float[Tensor, "holes vocab"]) -> Float64[Tensor, " holes"]:
     """The entropy of each hole in nats (survey, Eq. 15)."""
-    return torch.special.entr(law.double().exp()).sum(dim=-1)
+    law = law.double()
+    share = law.exp()
+    # A token without weight adds nothing, where 0 times minus infinity is not a number.
+    return -(share * law.masked_fill(share == 0.0, 0.0)).sum(dim=-1)
 
 
 def uniform(count: int, like: Tensor, generator: torch.Generator) -> Float64[Tensor, " holes"]:
