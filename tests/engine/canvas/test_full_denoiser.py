@@ -75,7 +75,8 @@ def test_what_lies_behind_a_block_is_not_seen(name, question, data):
     end = ((before + block.stop - 1) // length + 1) * length - before
     other = canvas[:end] + [data.draw(st.none() | tokens) for _ in canvas[end:]]
     found = asked(layout.denoiser(), [question, (prompt, other, block)])
-    torch.testing.assert_close(*found, rtol=0, atol=0)
+    # Products of other sizes round differently; a place that was seen would change much more.
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
 
 
 def generated(denoiser, requests, length):
