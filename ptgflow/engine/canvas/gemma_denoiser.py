@@ -137,7 +137,8 @@ class GemmaDenoiser:
         )
         for number, (row, text) in enumerate(todo):
             fresh = [layer.fresh[:, number, :, : len(text)] for layer in layers]
-            row.states = [torch.cat(pair, dim=2) for pair in zip(row.states, fresh, strict=True)] or fresh
+            before = row.states or [states[:, :, :0] for states in fresh]
+            row.states = [torch.cat(pair, dim=2) for pair in zip(before, fresh, strict=True)]
             row.read = (*row.read, *text)
 
     def _see(self, rows: list[_Row], blocks: list[list[int]]) -> Float[Tensor, "rows width vocab"]:

@@ -20,7 +20,7 @@ from tests.engine.canvas.masked_networks import (
     random_network,
 )
 
-CLOSE = {"rtol": 0, "atol": 1e-5}
+CLOSE = {"rtol": 0, "atol": 5e-5}  # Rounding in fp32: logits are of the order of 10.
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 tokens = st.integers(0, VOCAB - 2)
 prompts = st.lists(tokens, max_size=9)

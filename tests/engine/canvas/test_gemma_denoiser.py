@@ -13,7 +13,7 @@ from ptgflow.errors import RunError
 from tests.engine.canvas.masked_networks import ask, blocks_of, commit_surest, random_network
 
 VOCAB, WINDOW, SEED = 64, 6, 3
-CLOSE = {"rtol": 0, "atol": 2e-5}
+CLOSE = {"rtol": 0, "atol": 5e-5}  # Rounding in fp32: logits are of the order of 10.
 tokens = st.integers(0, VOCAB - 1)
 
 
@@ -72,10 +72,11 @@ def plainly_generated(prompt, size, length):
     return canvas, seen
 
 
-def generated(denoiser, requests, length):
-    rows = [denoiser.admit(tuple(prompt), size) for prompt, size in requests]
-    canvases, seen = [[None] * size for _, size in requests], [[] for _ in requests]
-    todo = [blocks_of(size, length) for _, size in requests]
+def generated(denoiser, requests):
+    """What is written, and what was seen on the way, of prompts, sizes of canvases and lengths of blocks."""
+    rows = [denoiser.admit(tuple(prompt), size) for prompt, size, _ in requests]
+    canvases, seen = [[None] * size for _, size, _ in requests], [[] for _ in requests]
+    todo = [blocks_of(size, length) for _, size, length in requests]
     while any(todo):
         going = [number for number, blocks in enumerate(todo) if blocks]
         asks = [ask(rows[number], canvases[number], todo[number][0]) for number in going]
@@ -95,30 +96,27 @@ def assert_same(found, expected):
         torch.testing.assert_close(one, other, **CLOSE)
 
 
-@pytest.mark.parametrize("length", [3, 8])
-def test_rows_of_a_batch_are_written_as_transformers_would_write_each_of_them(length):
-    """With prompts shorter and longer than the window of half of its layers."""
-    requests = [([7, 3, 22, 9, 41, 8, 8, 1, 30, 5], 7), ([5], 8), ([2, 60, 13, 13], 3)]
-    for found, (prompt, size) in zip(
-        generated(GemmaDenoiser(GEMMA, seed=SEED), requests, length), requests, strict=True
-    ):
-        assert_same(found, plainly_generated(prompt, size, length))
+def test_rows_of_a_batch_are_written_as_transformers_would_write_each_of_them():
+    """With prompts shorter and longer than the window of half of its layers, and blocks that begin at any time."""
+    requests = [([7, 3, 22, 9, 41, 8, 8, 1, 30, 5], 7, 3), ([5], 8, 2), ([2, 60, 13, 13], 3, 8)]
+    for found, request in zip(generated(GemmaDenoiser(GEMMA, seed=SEED), requests), requests, strict=True):
+        assert_same(found, plainly_generated(*request))
+
+
+some_requests = st.tuples(st.lists(tokens, min_size=1, max_size=9), st.integers(1, 5), st.integers(1, 4))
 
 
 @settings(max_examples=5, deadline=None)
-@given(
-    requests=st.lists(st.tuples(st.lists(tokens, min_size=1, max_size=9), st.integers(1, 5)), min_size=2, max_size=4)
-)
+@given(requests=st.lists(some_requests, min_size=2, max_size=4))
 def test_a_row_is_what_it_is_alone(requests):
-    together = generated(GemmaDenoiser(GEMMA, seed=SEED), requests, 3)
-    for found, request in zip(together, requests, strict=True):
-        assert_same(found, generated(GemmaDenoiser(GEMMA, seed=SEED), [request], 3)[0])
+    for found, request in zip(generated(GemmaDenoiser(GEMMA, seed=SEED), requests), requests, strict=True):
+        assert_same(found, generated(GemmaDenoiser(GEMMA, seed=SEED), [request])[0])
 
 
 def test_eager_attention_is_masked_alike():
-    requests = [([7, 3, 22, 9, 41, 8, 8, 1], 4), ([5, 2], 3)]
-    eager = generated(GemmaDenoiser(tiny_gemma("eager"), seed=SEED), requests, 2)
-    for found, expected in zip(eager, generated(GemmaDenoiser(GEMMA, seed=SEED), requests, 2), strict=True):
+    requests = [([7, 3, 22, 9, 41, 8, 8, 1], 4, 2), ([5, 2], 3, 2)]
+    eager = generated(GemmaDenoiser(tiny_gemma("eager"), seed=SEED), requests)
+    for found, expected in zip(eager, generated(GemmaDenoiser(GEMMA, seed=SEED), requests), strict=True):
         assert_same(found, expected)
 
 
