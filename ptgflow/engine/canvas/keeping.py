@@ -7,6 +7,7 @@ from ptgflow.contracts.masked_model import MaskedConventions
 from ptgflow.engine.canvas.kept_states import KeptStates
 from ptgflow.engine.canvas.rules import CanvasAsk
 from ptgflow.engine.canvas.text_layout import TextLayout
+from ptgflow.engine.prefixes import shared_length
 
 Keeping = Literal["none", "prefix", "dual", "dkv"]
 """Names of the ways to keep; what each of them leaves out is said where it is defined."""
@@ -33,11 +34,10 @@ def unchanged(layout: TextLayout, ask: CanvasAsk, tokens: tuple[int, ...], kept:
     Every place is computed with the tokens that are kept for those before it, so all that lies before the first
     difference is as a full pass would have it.
     """
-    same = zip(tokens, kept.tokens, strict=False)
-    first = next((place for place, (now, then) in enumerate(same) if now != then), min(len(tokens), len(kept)))
+    first = shared_length(tokens, kept.tokens)
     if first < len(tokens):
         first = layout.begin_of_block(first)
-    return range(min(first, layout.rows(ask)[0]), len(tokens))
+    return range(min([first, *layout.rows(ask)]), len(tokens))
 
 
 def prefix(layout: TextLayout, ask: CanvasAsk, tokens: tuple[int, ...], kept: KeptStates) -> Sequence[int]:

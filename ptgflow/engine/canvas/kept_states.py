@@ -69,6 +69,8 @@ class KeptLayer(CacheLayerMixin):
     def __init__(self, kept: Float[Tensor, "two rows heads places size"] | None) -> None:
         super().__init__()
         self._kept = kept
+        if kept is not None:
+            self.keys, self.values = kept  # For layers that only read.
         self._fresh: Float[Tensor, "two rows heads width size"] | None = None
 
     @property

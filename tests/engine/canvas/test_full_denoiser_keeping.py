@@ -21,7 +21,7 @@ from tests.engine.canvas.masked_networks import (
     plain_logits,
 )
 
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+CLOSE = {"rtol": 0, "atol": 5e-5}  # Rounding in fp32: logits are of the order of 10.
 KEEPINGS = ("prefix", "dual", "dkv")
 tokens = st.integers(0, VOCAB - 2)
 
