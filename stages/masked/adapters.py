@@ -1,13 +1,8 @@
 """The adapters that make a masked model of an autoregressive one."""
 
-from pathlib import Path
-
-from ptgflow.diagnostics.codes.runtime import NO_HEADS
 from ptgflow.engine.heads.head_weights import Heads
-from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.errors import RunError
-from ptgflow.stages.mtp.shipped import shipped_heads
+from ptgflow.stages.shipped import given_or_shipped
 
 
 def adapters(model: LoadedModel, slot: str, weights: str | None) -> Heads:
@@ -16,9 +11,5 @@ def adapters(model: LoadedModel, slot: str, weights: str | None) -> Heads:
     Raises:
         RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
     """
-    folder = Path(weights) if weights is not None else shipped_heads(model.name, "masked")
-    if folder is None:
-        raise RunError(
-            [NO_HEADS(stage=f"{slot!r} (masked)", slot=slot, kind="masked", train="objective=mdm", model=model.name)]
-        )
-    return load_heads(folder, model, kind="masked")
+    stage = f"{slot!r} (masked)"
+    return given_or_shipped(weights, model, kind="masked", stage=stage, slot=slot, train="objective=mdm")

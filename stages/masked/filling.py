@@ -2,16 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
-from ptgflow.engine.canvas.remasking.gibbs import Gibbs
-from ptgflow.engine.canvas.remasking.p2 import P2
-from ptgflow.engine.canvas.remasking.remdm import ReMdm
-from ptgflow.engine.canvas.remasking.uninformed import Uninformed
-from ptgflow.engine.canvas.remasking.wino import WinoBack
+from ptgflow.engine.canvas.remasking import REMASKERS
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
@@ -25,17 +21,12 @@ from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
 
-_REMASKERS: Final[dict[str, type[Remasker]]] = {
-    "remdm": ReMdm,
-    "p2": P2,
-    "gibbs": Gibbs,
-    "uninformed": Uninformed,
-    "wino": WinoBack,
-}
-
 
 class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[OptionsT]):
     """What every selector shares: where the holes are, who predicts them, and what becomes of the text."""
+
+    name: ClassVar[str]
+    """As in the table of methods."""
 
     def __init__(self, options: OptionsT) -> None:
         self._options = options
@@ -48,8 +39,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
     def remasker(self) -> Remasker | None:
         """The rule that opens again, if there is one."""
-        kind = _REMASKERS.get(self._options.remask)
-        return None if kind is None else kind()
+        return None if self._options.remask == "none" else REMASKERS[self._options.remask]()
 
     def run(self, value: Prompt | Canvas | Verified, context: StageContext) -> Work[Draft]:
         """Yield one canvas.
@@ -62,7 +52,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         denoiser, block_length = self._made
         canvas = self._canvas(value, context)
         if not any(canvas.holes):
-            return _draft(canvas, context, (0.0,) * len(canvas.token_ids), canvas.token_ids)
+            return _whole(canvas, context)
         prompt = canvas.prompt.token_ids if canvas.prompt is not None else (context.model.codec.start_id,)
         decoded = yield CanvasRequest(
             prompt_ids=prompt,
@@ -135,27 +125,28 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         """
         slot, options, model = context.slot, self._options, context.model
         if options.cache != "none":
-            method = f"masked/{type(self).__name__.lower()}"
             reason = f"cache={options.cache} approximates what an adapted autoregressive model keeps exactly"
-            remedy = f"write stages.{slot}.cache=none"
-            raise RunError([STAGE_FAILED(slot=slot, method=method, reason=reason, help=remedy)])
+            raise self._refusal(slot, reason, "cache=none")
         heads = adapters(model, slot, options.weights)
         length = options.block_length or heads.config.block_length or 1
         if isinstance(options, StepsOptions):
             for found in options.too_many(length):
-                remedy = " or ".join(f"stages.{slot}.{one}" for one in found.remedies)
-                method = f"masked/{type(self).__name__.lower()}"
-                raise RunError([STAGE_FAILED(slot=slot, method=method, reason=found.reason, help=f"write {remedy}")])
+                raise self._refusal(slot, found.reason, *found.remedies)
         return GatedDenoiser(heads, model), length
 
+    def _refusal(self, slot: str, reason: str, *remedies: str) -> RunError:
+        """Of options that this model cannot serve."""
+        remedy = "write " + " or ".join(f"stages.{slot}.{one}" for one in remedies)
+        return RunError([STAGE_FAILED(slot=slot, method=f"masked/{self.name}", reason=reason, help=remedy)])
 
-def _draft(canvas: Canvas, context: StageContext, scores: tuple[float, ...], ids: tuple[int, ...]) -> Draft:
+
+def _whole(canvas: Canvas, context: StageContext) -> Draft:
     """A canvas without holes, as it is."""
     return Draft(
-        token_ids=ids,
+        token_ids=canvas.token_ids,
         tokenizer=canvas.tokenizer,
-        text=context.model.codec.decode(ids),
+        text=context.model.codec.decode(canvas.token_ids),
         origin=canvas.origin,
         prompt=canvas.prompt,
-        scores=scores,
+        scores=(0.0,) * len(canvas.token_ids),
     )

@@ -1,6 +1,6 @@
 """Masked generation by each rule that commits."""
 
-from typing import final
+from typing import ClassVar, final
 
 from ptgflow.engine.canvas.remasking.mask_predict import MaskPredict as WeakestAgain
 from ptgflow.engine.canvas.rules import Remasker, Selector
@@ -23,6 +23,8 @@ from ptgflow.stages.masked.filling import Filling
 class Threshold(Filling[spec.ThresholdOptions]):
     """All that is probable enough."""
 
+    name: ClassVar[str] = "threshold"
+
     def selector(self) -> Selector:
         return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress or "leftmost")
 
@@ -30,6 +32,8 @@ class Threshold(Filling[spec.ThresholdOptions]):
 @final
 class Factor(Filling[spec.FactorOptions]):
     """As many as are probable enough together."""
+
+    name: ClassVar[str] = "factor"
 
     def selector(self) -> Selector:
         return factor.Factor(factor=self._options.factor)
@@ -39,6 +43,8 @@ class Factor(Filling[spec.FactorOptions]):
 class TopK(Filling[spec.TopKOptions]):
     """The k best."""
 
+    name: ClassVar[str] = "topk"
+
     def selector(self) -> Selector:
         return topk.TopK(k=self._options.k, score=self._options.score)
 
@@ -47,6 +53,8 @@ class TopK(Filling[spec.TopKOptions]):
 class EntropyBound(Filling[spec.EntropyBoundOptions]):
     """As many as a bound on their entropies allows."""
 
+    name: ClassVar[str] = "entropy_bound"
+
     def selector(self) -> Selector:
         return entropy_bound.EntropyBound(gamma=self._options.gamma)
 
@@ -54,6 +62,8 @@ class EntropyBound(Filling[spec.EntropyBoundOptions]):
 @final
 class SlowFast(Filling[spec.SlowFastOptions]):
     """One by one until a span is stable, then all that is sure in it."""
+
+    name: ClassVar[str] = "slow_fast"
 
     def selector(self) -> Selector:
         own = self._options
@@ -66,6 +76,8 @@ class SlowFast(Filling[spec.SlowFastOptions]):
 class TauLeaping(Filling[spec.StepsOptions]):
     """Each by chance."""
 
+    name: ClassVar[str] = "tau_leaping"
+
     def selector(self) -> Selector:
         return tau_leaping.TauLeaping(steps=self._options.steps, schedule=self._options.schedule)
 
@@ -73,6 +85,8 @@ class TauLeaping(Filling[spec.StepsOptions]):
 @final
 class MaskGit(Filling[spec.MaskGitOptions]):
     """The most confident, as many as a schedule says."""
+
+    name: ClassVar[str] = "maskgit"
 
     def selector(self) -> Selector:
         own = self._options
@@ -83,6 +97,8 @@ class MaskGit(Filling[spec.MaskGitOptions]):
 class Wino(Filling[spec.WinoOptions]):
     """Generously, for a re-masker that takes back."""
 
+    name: ClassVar[str] = "wino"
+
     def selector(self) -> Selector:
         return wino.Wino(threshold=self._options.threshold)
 
@@ -90,6 +106,8 @@ class Wino(Filling[spec.WinoOptions]):
 @final
 class MaskPredict(Filling[spec.MaskPredictOptions]):
     """All, and then the weakest anew."""
+
+    name: ClassVar[str] = "mask_predict"
 
     def selector(self) -> Selector:
         return everything.Everything()

@@ -1,24 +1,22 @@
 """MTP with prediction heads: k tokens a round by confidence, judged by nobody; or drafts for the verifier behind it."""
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import ClassVar, final
 
 from ptgflow.contracts import Draft, Prompt
-from ptgflow.diagnostics.codes.runtime import NO_HEADS, TOO_FEW_HEADS
+from ptgflow.diagnostics.codes.runtime import TOO_FEW_HEADS
 from ptgflow.engine.acceptance import Unverified
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.growth.chain import Chain
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.head_weights import Heads
-from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.heads.native.loading import load_native
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
-from ptgflow.stages.mtp.shipped import shipped_heads
 from ptgflow.stages.mtp.spec import HeadOptions, StepOptions
+from ptgflow.stages.shipped import given_or_shipped
 
 
 class _Predicting(AbstractDrafting[Prompt, Draft], ABC):
@@ -92,14 +90,8 @@ class _Heads(_Predicting, ABC):
         Raises:
             RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
         """
-        given = self._weights
-        folder = Path(given) if given is not None else shipped_heads(model.name, self.kind)
-        if folder is None:
-            stage = f"{slot!r} (mtp/{self.kind})"
-            raise RunError(
-                [NO_HEADS(stage=stage, slot=slot, kind=self.kind, train=f"heads={self.kind}", model=model.name)]
-            )
-        return load_heads(folder, model, kind=self.kind)
+        stage, train = f"{slot!r} (mtp/{self.kind})", f"heads={self.kind}"
+        return given_or_shipped(self._weights, model, kind=self.kind, stage=stage, slot=slot, train=train)
 
 
 @final

@@ -83,7 +83,7 @@ def test_one_shot_is_one_pass(folder):
     assert len(result.token_ids) <= 7
 
 
-def test_all_segments_share_passes(folder):
+def test_segments_of_a_split_request_are_filled(folder):
     plan = recipe("decomp_masked", folder, "max_tokens=60")
     result = plan.run(PROMPT)
     assert result.error is None

@@ -10,7 +10,7 @@ from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_lora import GatedLoraNet, SamplerBlock
 from ptgflow.train.batches import Batch
 from ptgflow.train.objectives.foreseen import Foreseen
-from ptgflow.train.objectives.gating import GatedTarget
+from ptgflow.train.objectives.gating import GatedTarget, drawn_anchors
 from ptgflow.train.objectives.objective import Loss, Teacher
 
 
@@ -75,11 +75,5 @@ class GatedLoraObjective:
 
     def _drawn(self, batch: Batch) -> tuple[Int[Tensor, "batch anchors"], Bool[Tensor, "batch anchors"]]:
         """Positions of each text from which the token after the next is to be learnt; and which of them are that."""
-        able = batch.learnt(2).cpu()
-        most = max(int(able.sum(dim=1).max()), 1)
-        count = most if self._anchors is None else min(self._anchors, most)
         generator = torch.Generator().manual_seed((self._seed << 32) + batch.step)
-        order = torch.rand(able.shape, generator=generator).masked_fill(~able, -1.0)
-        anchors = order.topk(count, dim=1).indices.sort(dim=1).values
-        device = batch.tokens.device
-        return anchors.to(device), able.gather(1, anchors).to(device)
+        return drawn_anchors(batch.learnt(2), self._anchors, generator)

@@ -150,3 +150,18 @@ def visible_to_masks(
         return seen
     at = torch.cat((text.expand(len(anchors), -1), positions), dim=-1)
     return seen & (at[:, None] > positions[..., None] - window)
+
+
+def drawn_anchors(
+    able: Bool[Tensor, "batch positions"], most: int | None, generator: torch.Generator
+) -> tuple[Int[Tensor, "batch anchors"], Bool[Tensor, "batch anchors"]]:
+    """Of the positions of each text that are able to be anchors at most so many, drawn; None: all.
+
+    Returns:
+        Positions, ascending, as many for each text; and which of them are able.
+    """
+    device, able = able.device, able.cpu()
+    there = max(int(able.sum(dim=1).max()), 1)
+    order = torch.rand(able.shape, generator=generator).masked_fill(~able, -1.0)
+    anchors = order.topk(there if most is None else min(most, there), dim=1).indices.sort(dim=1).values
+    return anchors.to(device), able.gather(1, anchors).to(device)

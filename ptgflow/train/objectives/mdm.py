@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ptgflow.engine.canvas.adapter import MaskedNet
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.train.batches import Batch
-from ptgflow.train.objectives.gating import GatedTarget
+from ptgflow.train.objectives.gating import GatedTarget, drawn_anchors
 from ptgflow.train.objectives.objective import Loss, Teacher
 
 
@@ -62,7 +62,10 @@ class MdmObjective:
     def loss(self, batch: Batch) -> Loss:
         tokens, learnt = self._continued(batch)
         generator = torch.Generator().manual_seed((self._seed << 32) + batch.step)
-        anchors, valid = self._drawn(batch, generator)
+        able = torch.zeros_like(batch.answers)
+        # An anchor has a token of the answer behind it.
+        able[:, :-1] = batch.answers[:, 1:]
+        anchors, valid = drawn_anchors(able, self._anchors, generator)
         ahead = torch.arange(1, self._length + 1, device=tokens.device)
         places = anchors[..., None] + ahead
         rows = torch.arange(len(tokens), device=tokens.device)[:, None, None]
@@ -94,16 +97,3 @@ class MdmObjective:
         behind = place > last
         tokens = torch.where(behind & ended, ending, F.pad(batch.tokens, (0, self._length)))
         return tokens, answers | (behind & ended)
-
-    def _drawn(
-        self, batch: Batch, generator: torch.Generator
-    ) -> tuple[Int[Tensor, "batch anchors"], Bool[Tensor, "batch anchors"]]:
-        """Anchors, each with a token of the answer behind it; and which of them are that."""
-        able = torch.zeros_like(batch.answers)
-        able[:, :-1] = batch.answers[:, 1:]
-        able = able.cpu()
-        count = min(self._anchors, max(int(able.sum(dim=1).max()), 1))
-        order = torch.rand(able.shape, generator=generator).masked_fill(~able, -1.0)
-        anchors = order.topk(count, dim=1).indices.sort(dim=1).values
-        device = batch.tokens.device
-        return anchors.to(device), able.gather(1, anchors).to(device)
