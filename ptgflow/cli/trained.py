@@ -8,13 +8,13 @@ from ptgflow.engine.draft_models.drafter import ModelDrafter
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel, load_model
-from ptgflow.train.adapting import adapt
-from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads, facts_of_masked
+from ptgflow.train.adapting import adapt, hasten
+from ptgflow.train.card import Facts, facts_of_draft, facts_of_hastened, facts_of_heads, facts_of_masked
 from ptgflow.train.distilling import distill
 from ptgflow.train.job import train
 from ptgflow.train.measuring import acceptances
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, MdmSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, MdmSpec, SdttSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
 
@@ -59,3 +59,11 @@ def trained_masked(spec: MdmSpec, model: LoadedModel, view: View) -> Facts:
     trained = adapt(spec, model, view)
     save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
     return facts_of_masked(spec, model, trained)
+
+
+def trained_hastened(spec: SdttSpec, model: LoadedModel, view: View) -> Facts:
+    """Adapters for canvases that need fewer steps, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained = hasten(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    return facts_of_hastened(spec, model, trained)

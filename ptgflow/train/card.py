@@ -22,7 +22,8 @@ from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
 from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
+from ptgflow.train.objectives.sdtt import SdttObjective
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, SdttSpec, TrainSpec
 
 Facts = dict[str, object]
 
@@ -70,6 +71,27 @@ def facts_of_masked(spec: MdmSpec, model: LoadedModel, trained: Trained[MdmObjec
             "anchors": spec.anchors,
             "noise": list(spec.noise),
         },
+        "start": None if spec.start is None else _start(Path(spec.start)),
+        **_of_the_run(spec, model, trained, ()),
+    }
+
+
+def facts_of_hastened(spec: SdttSpec, model: LoadedModel, trained: Trained[SdttObjective]) -> Facts:
+    """Everything that the card of adapters which need fewer steps says."""
+    config = trained.objective.config
+    return {
+        "kind": "sdtt",
+        **_of_the_base(spec, config.base, trained),
+        "masked": {
+            "rank": config.rank,
+            "block_length": config.block_length,
+            "anchors": spec.anchors,
+            "steps": spec.steps,
+            "grid": spec.grid,
+            "divergence": spec.divergence,
+            "beta": spec.beta,
+        },
+        "start": _start(Path(spec.start)),
         **_of_the_run(spec, model, trained, ()),
     }
 
@@ -160,7 +182,7 @@ def markdown(facts: Facts) -> str:
         *(f"| {name} | {said} |" for name, said in rows),
         f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
         f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
-        f"| top-1 of {'masked places' if facts['kind'] == 'masked' else 'each position ahead'} | "
+        f"| {_TOP1.get(str(facts['kind']), 'top-1 of each position ahead')} | "
         f"{', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
         f"| time | {facts['seconds']} s |",
         f"| device | {facts['device']} |",
@@ -190,14 +212,19 @@ Rows = list[tuple[str, str]]
 
 def _of_heads(facts: Facts) -> tuple[str, str, Rows]:
     """Title, command, and what only heads have."""
-    base, start = facts["base"], facts["start"]
+    base = facts["base"]
     assert isinstance(base, dict), "made above"
-    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}")]
-    if isinstance(start, dict):
-        rows.append(
-            ("went on from", f"heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")
-        )
+    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}"), *_went_on(facts)]
     return f"{str(facts['kind']).capitalize()} heads", f"heads={facts['kind']}", rows
+
+
+def _went_on(facts: Facts) -> Rows:
+    """What a run started from, if it was not from nothing."""
+    start = facts["start"]
+    if not isinstance(start, dict):
+        return []
+    learnt = start["tokens_learnt_from"] or "?"
+    return [("went on from", f"weights of SHA-256 {start['sha256']}, {learnt} tokens")]
 
 
 def _of_a_draft(facts: Facts) -> tuple[str, str, Rows]:
@@ -224,9 +251,26 @@ def _of_masked(facts: Facts) -> tuple[str, str, Rows]:
         ("places of a window", str(masked["block_length"])),
         ("windows of an answer in a step", str(masked["anchors"])),
         ("share of a window that is masked", " to ".join(map(str, masked["noise"]))),
+        *_went_on(facts),
     ]
     return "Masked diffusion", "objective=mdm", rows
 
 
-_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked}
+def _of_hastened(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only adapters that need fewer steps have."""
+    masked = facts["masked"]
+    assert isinstance(masked, dict), "made above"
+    beta = "" if masked["beta"] is None else f", beta {masked['beta']}"
+    rows = [
+        ("rank of the adapters", str(masked["rank"])),
+        ("places of a window", str(masked["block_length"])),
+        ("steps of the teacher in one of the student's", f"{masked['steps']}, of {masked['grid']} for a window"),
+        ("divergence", f"{masked['divergence']}{beta}"),
+        *_went_on(facts),
+    ]
+    return "Masked diffusion in fewer steps", "objective=sdtt", rows
+
+
+_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked, "sdtt": _of_hastened}
 """Of what is not a set of heads."""
+_TOP1: Final = {"masked": "top-1 of masked places", "sdtt": "masked places with the teacher's likeliest token"}

@@ -147,10 +147,19 @@ class DistillSpec(LearningSpec):
     @field_validator("beta")
     @classmethod
     def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
-        divergence = info.data.get("divergence")
-        if value is not None and divergence != "jsd":
-            raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
-        return value
+        return beta_of(value, info)
+
+
+def beta_of(value: float | None, info: ValidationInfo) -> float | None:
+    """The weight of `jsd`, which no other divergence has.
+
+    Raises:
+        ValueError: it is given for another one.
+    """
+    divergence = info.data.get("divergence")
+    if value is not None and divergence != "jsd":
+        raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
+    return value
 
 
 class MdmSpec(LearningSpec):
@@ -163,6 +172,9 @@ class MdmSpec(LearningSpec):
     noise: tuple[float, float] = Field(
         default=(0.3, 1.0), description="least and largest share of a window that is masked"
     )
+    start: str | None = Field(
+        default=None, description="a folder with adapters of this rank to go on from; null: adapters that do nothing"
+    )
 
     @field_validator("noise")
     @classmethod
@@ -170,3 +182,29 @@ class MdmSpec(LearningSpec):
         if not 0.0 < value[0] <= value[1] <= 1.0:
             raise ValueError(f"it is two shares above 0 and at most 1, the smaller one first, and not {list(value)}")
         return value
+
+
+class SdttSpec(LearningSpec):
+    """A whole configuration of teaching adapters to need fewer steps (`objective=sdtt`)."""
+
+    objective: Literal["sdtt"] = "sdtt"
+    start: str = Field(description="a folder with trained adapters: the teacher, and what the student starts as")
+    steps: int = Field(default=2, ge=2, le=64, description="steps of the teacher that are one of the student's")
+    grid: int = Field(default=16, ge=2, le=1024, description="steps in which the teacher would fill a whole window")
+    divergence: Divergence = Field(
+        default="reverse_kl", description="of the teacher's and the student's laws at each hole; see distill_draft"
+    )
+    beta: float | None = Field(default=None, gt=0.0, lt=1.0, description="of `jsd`: the teacher's weight; null: 0.5")
+    anchors: int = Field(default=6, ge=1, description="windows of each answer in a step, at places drawn at random")
+
+    @field_validator("grid")
+    @classmethod
+    def _has_steps(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("steps", 0):
+            raise ValueError(f"the teacher fills a window in grid={value} steps, so steps is at most {value}")
+        return value
+
+    @field_validator("beta")
+    @classmethod
+    def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
+        return beta_of(value, info)
