@@ -13,7 +13,7 @@ from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.precision import linear_maker
 from ptgflow.engine.passes.written.forward import attending_of
-from ptgflow.engine.passes.written.network import Network, paired
+from ptgflow.engine.passes.written.network import Network
 from ptgflow.engine.slots import RowInput, SlotCache
 
 
@@ -54,10 +54,10 @@ class GatedPass:
             flag
             for group in place.groups
             for row in group.rows
-            for flag in (*([0.0] * len(row.tokens)), *([1.0] * len(row.tree)))
+            for flag in (*([False] * len(row.tokens)), *([True] * len(row.tree)))
         ]
         with torch.inference_mode():
-            self._gate.factor = paired(torch.tensor(flags, device=place.tokens.device)[:, None])
+            self._gate.places = torch.tensor(flags, device=place.tokens.device).nonzero()[:, 0]
             attendings = [attending_of(self._network, group) for group in place.groups]
             hidden, _ = self._network.decode(place.tokens, place.positions, attendings)
             return self._network.logits(hidden[place.wanted])
