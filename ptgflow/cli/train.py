@@ -10,7 +10,7 @@ from ptgflow.cli.live import Downloads, terminal
 from ptgflow.cli.output import only, print_json, say
 from ptgflow.cli.train_view import View
 from ptgflow.train.load import load_train
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, TrainSpec
 
 
 def main(arguments: Arguments) -> int:
@@ -44,9 +44,9 @@ def _train(spec: LearningSpec) -> None:
     # Torch is imported here and not above, so that a mistake is told at once.
     import torch
 
-    from ptgflow.cli.trained import trained_draft, trained_heads, trained_masked
+    from ptgflow.cli.trained import trained_draft, trained_heads, trained_masked, trained_oneshot
     from ptgflow.engine.models.model import load_model
-    from ptgflow.train.card import markdown, save_card
+    from ptgflow.train.card import markdown, save_card, top1_of
     from ptgflow.train.learning import CHECKPOINT
 
     if spec.threads is not None:
@@ -56,15 +56,20 @@ def _train(spec: LearningSpec) -> None:
         model = load_model(spec.model, spec.accelerate, progress=downloads)
     if isinstance(spec, TrainSpec):
         title = f"{spec.heads.kind} heads"
+    elif isinstance(spec, OneShotSpec):
+        title = "one-shot generation"
     else:
         title = "adapters for canvases" if isinstance(spec, MdmSpec) else "a draft model"
-    with View(console, f"{title} for {model.name}") as view:
+    hits = top1_of("oneshot" if isinstance(spec, OneShotSpec) else None)
+    with View(console, f"{title} for {model.name}", hits=hits) as view:
         if isinstance(spec, TrainSpec):
             facts, use = trained_heads(spec, model, view), f"stages.SLOT.weights={folder}"
         elif isinstance(spec, MdmSpec):
             facts, use = trained_masked(spec, model, view), f"stages.SLOT.weights={folder}"
+        elif isinstance(spec, OneShotSpec):
+            facts, use = trained_oneshot(spec, model, view), f"stages.SLOT.weights={folder}"
         else:
-            assert isinstance(spec, DistillSpec), "there are three objectives"
+            assert isinstance(spec, DistillSpec), "there are four objectives"
             facts = trained_draft(spec, model, view)
             use = f"stage@stages.SLOT=draft_verify/model stages.SLOT.draft={folder}"
     save_card(folder, facts)

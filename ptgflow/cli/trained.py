@@ -9,12 +9,13 @@ from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.train.adapting import adapt
-from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads, facts_of_masked
+from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads, facts_of_masked, facts_of_oneshot
 from ptgflow.train.distilling import distill
 from ptgflow.train.job import train
 from ptgflow.train.measuring import acceptances
+from ptgflow.train.oneshot import train_oneshot
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, MdmSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, MdmSpec, OneShotSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
 
@@ -59,3 +60,11 @@ def trained_masked(spec: MdmSpec, model: LoadedModel, view: View) -> Facts:
     trained = adapt(spec, model, view)
     save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
     return facts_of_masked(spec, model, trained)
+
+
+def trained_oneshot(spec: OneShotSpec, model: LoadedModel, view: View) -> Facts:
+    """Adapters and heads for one-shot generation, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained, left_out = train_oneshot(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    return facts_of_oneshot(spec, model, trained, left_out)

@@ -22,7 +22,9 @@ from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
 from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
+from ptgflow.train.objectives.oneshot import OneShotObjective
+from ptgflow.train.oneshot import HITS
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, TrainSpec
 
 Facts = dict[str, object]
 
@@ -70,6 +72,18 @@ def facts_of_masked(spec: MdmSpec, model: LoadedModel, trained: Trained[MdmObjec
             "anchors": spec.anchors,
             "noise": list(spec.noise),
         },
+        **_of_the_run(spec, model, trained, ()),
+    }
+
+
+def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[OneShotObjective], left_out: int) -> Facts:
+    """Everything that the card of one-shot generation says; `left_out` answers were too long."""
+    return {
+        "kind": "oneshot",
+        **_of_the_base(spec, trained.objective.config.base, trained),
+        "oneshot": spec.model_dump(include={"decoder", "rank", "places", "told_lengths", "length_weight"}),
+        "start": None if spec.start is None else _start(Path(spec.start)),
+        "left_out": left_out,
         **_of_the_run(spec, model, trained, ()),
     }
 
@@ -160,8 +174,7 @@ def markdown(facts: Facts) -> str:
         *(f"| {name} | {said} |" for name, said in rows),
         f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
         f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
-        f"| top-1 of {'masked places' if facts['kind'] == 'masked' else 'each position ahead'} | "
-        f"{', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
+        f"| top-1 of {top1_of(str(facts['kind']))} | {', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
         f"| time | {facts['seconds']} s |",
         f"| device | {facts['device']} |",
         "",
@@ -190,13 +203,9 @@ Rows = list[tuple[str, str]]
 
 def _of_heads(facts: Facts) -> tuple[str, str, Rows]:
     """Title, command, and what only heads have."""
-    base, start = facts["base"], facts["start"]
+    base = facts["base"]
     assert isinstance(base, dict), "made above"
-    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}")]
-    if isinstance(start, dict):
-        rows.append(
-            ("went on from", f"heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")
-        )
+    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}"), *_begun(facts)]
     return f"{str(facts['kind']).capitalize()} heads", f"heads={facts['kind']}", rows
 
 
@@ -228,5 +237,33 @@ def _of_masked(facts: Facts) -> tuple[str, str, Rows]:
     return "Masked diffusion", "objective=mdm", rows
 
 
-_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked}
+def _of_oneshot(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only one-shot generation has."""
+    own = facts["oneshot"]
+    assert isinstance(own, dict), "made above"
+    rows = [
+        ("decoder", str(own["decoder"])),
+        ("rank of the adapters", str(own["rank"])),
+        ("places of the window", str(own["places"])),
+        ("answers left out, which are longer", str(facts["left_out"])),
+        ("share of windows whose length is told", str(own["told_lengths"])),
+        *_begun(facts),
+    ]
+    return "One-shot generation", f"objective=oneshot decoder={own['decoder']}", rows
+
+
+def _begun(facts: Facts) -> Rows:
+    """Where a run went on from."""
+    start = facts["start"]
+    if not isinstance(start, dict):
+        return []
+    return [("went on from", f"heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")]
+
+
+_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked, "oneshot": _of_oneshot}
 """Of what is not a set of heads."""
+
+
+def top1_of(kind: str | None) -> str:
+    """What the shares are of that the training of a kind tells of."""
+    return {"masked": "masked places", "oneshot": ", ".join(HITS)}.get(kind or "", "each position ahead")
