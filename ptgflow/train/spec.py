@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
+from ptgflow.engine.heads.config import Decoder
 
 Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle"]
 OPTIONS: Final[dict[Kind, frozenset[str]]] = {
@@ -208,3 +209,36 @@ class SdttSpec(LearningSpec):
     @classmethod
     def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
         return beta_of(value, info)
+
+
+class OneShotSpec(LearningSpec):
+    """A whole configuration of training a model to write short answers in one pass (`objective=oneshot`)."""
+
+    objective: Literal["oneshot"] = "oneshot"
+    decoder: Decoder = Field(default="argmax", description="how a text is read off a pass")
+    rank: int = Field(default=16, ge=1, description="of the adapters")
+    places: int = Field(
+        default=16, ge=2, le=256, description="places of the window: longer answers are not learnt from"
+    )
+    told_lengths: float = Field(
+        default=0.25,
+        ge=0.0,
+        le=1.0,
+        description="share of windows in which end tokens stand behind the answer's places",
+    )
+    length_weight: float = Field(
+        default=0.1, ge=0.0, description="of the length head's loss, beside that of the tokens"
+    )
+    start: str | None = Field(
+        default=None,
+        description="a folder to go on from, with the same rank: adapters for canvases, or of another one-shot run",
+    )
+
+    @field_validator("places")
+    @classmethod
+    def _room_to_end(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("max_tokens", value + 1)
+        if most <= value:
+            reason = f"answers of max_tokens={most} tokens do not show which of them end within so many places"
+            raise ValueError(f"{reason}; write max_tokens={value + 1} or more")
+        return value

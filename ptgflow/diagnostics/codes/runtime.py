@@ -176,6 +176,14 @@ HEADS_MISMATCH: Final = Rule(
     "another kind.",
     why="With another model's states a head drafts noise, which costs time and is never accepted; nobody would notice.",
 )
+NO_SHORT_ANSWERS: Final = Rule(
+    code="PTG641",
+    slug="no-short-answers",
+    message="none of {answers} answers ends within {places} places",
+    help="write a longer window, places={more}, or shorter answers: `stop` beside a prompt ends its answer",
+    what="One-shot generation learns from answers that fit into its window. All of these are longer.",
+    why="A cut answer would teach the model to stop in the middle, and a longer window costs time on all others.",
+)
 HEADS_UNREADABLE: Final = Rule(
     code="PTG622",
     slug="heads-unreadable",

@@ -24,6 +24,8 @@ def expected_shapes(config: HeadConfig) -> Shapes:
         return {**_adapters(config), **_sampler(config)}
     if config.kind == "masked":
         return _adapters(config)
+    if config.kind == "oneshot":
+        return {**_adapters(config), **_lengths(config)}
     return _eagle(config)
 
 
@@ -109,6 +111,11 @@ def _adapters(config: HeadConfig) -> Shapes:
             found[f"layers.{layer}.{name}.lora_A.weight"] = (rank, inputs)
             found[f"layers.{layer}.{name}.lora_B.weight"] = (outputs, rank)
     return found
+
+
+def _lengths(config: HeadConfig) -> Shapes:
+    classes = (config.block_length or 0) + 1
+    return {"length.weight": (classes, config.base.hidden_size), "length.bias": (classes,)}
 
 
 def _sampler(config: HeadConfig) -> Shapes:
