@@ -3,10 +3,11 @@
 from typing import Any, Protocol, runtime_checkable
 
 from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.engine.rounds import Round, RowId
 
-Request = DecodeRequest | CanvasRequest
+Request = DecodeRequest | CanvasRequest | EditRequest
 """One row for a loop."""
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import AcceptanceRule, Speculative
+from ptgflow.engine.edit.changes import Changes
 from ptgflow.engine.lengths import RowLength
 from ptgflow.engine.slots import SlotCache
 from ptgflow.engine.trees import TokenTree
@@ -197,3 +198,5 @@ class Decoded:
     """Passes after those over the prompt."""
     end_id: int | None = None
     """The end token that the target wrote, which is not among the tokens; None: something else ended the text."""
+    edits: tuple[Changes, ...] = ()
+    """What each round of an editor has rewritten; empty where nothing was."""

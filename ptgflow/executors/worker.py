@@ -12,9 +12,10 @@ from typing import Any
 from ptgflow.contracts import Segment
 from ptgflow.engine.canvas.loop import CanvasLoop
 from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.edit.loop import EditLoop
 from ptgflow.engine.loops import Loop
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded
+from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.engine.rounds import Round, RowId
 from ptgflow.errors import PtgError
 from ptgflow.executors.events import Event, EventKind
@@ -22,7 +23,7 @@ from ptgflow.executors.flow import Decode, FlowWork, Fork, Happened, Track
 
 Tell = Callable[[Event], None]
 LoopKey = tuple[str, str]
-"""The model, and for a loop over canvases the slot of the stage: each such stage has a denoiser of its own."""
+"""The model, and for a loop over canvases or texts the slot of the stage, whose denoiser or editor is its own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class Worker:
         Args:
             loops: the decode loop of each model.
             models: the models themselves, by the same names.
-            max_rows: most rows in a pass of a loop over canvases, which are made when one is asked for.
+            max_rows: most rows in a pass of a loop over canvases or texts, which are made when one is asked for.
             tell: takes events.
         """
         self._loops: dict[LoopKey, Loop] = {(name, ""): loop for name, loop in loops.items()}
@@ -179,12 +180,15 @@ class Worker:
     def _key(self, effect: Decode) -> LoopKey:
         """The loop that a request is for."""
         request = effect.request
-        if not isinstance(request, CanvasRequest):
+        if isinstance(request, DecodeRequest):
             return effect.model, ""
         key = (effect.model, effect.slot)
         if key not in self._loops:
             model = self._models[effect.model]
-            self._loops[key] = CanvasLoop(model, request.denoiser, max_rows=self._max_rows)
+            if isinstance(request, CanvasRequest):
+                self._loops[key] = CanvasLoop(model, request.denoiser, max_rows=self._max_rows)
+            else:
+                self._loops[key] = EditLoop(model, request.editor, max_rows=self._max_rows)
         return key
 
     def _fork(self, task: Task, effect: Fork) -> None:

@@ -11,22 +11,51 @@ class EditOptions(StageOptions):
     rounds: int = Field(default=2, ge=1, le=32, description="most rounds; an editor stops earlier at a fixed point")
 
 
+class LocateReviseOptions(EditOptions):
+    """When a token is unlikely, and when another one is better."""
+
+    weak: float = Field(default=0.05, gt=0.0, lt=1.0, description="tokens of at most this probability are looked at")
+    candidates: int = Field(default=8, ge=1, le=64, description="tokens that are tried in the place of one")
+    ahead: int = Field(default=8, ge=0, le=64, description="tokens behind it whose probability counts")
+    gain: float = Field(default=2.0, ge=0.0, description="least rise of their log-probability together, in nats")
+
+
+class TaggerOptions(EditOptions):
+    """Which tagger, and how sure it must be."""
+
+    rounds: int = Field(default=5, ge=1, le=32, description="most rounds: a word is edited once in each")
+    tagger: str | None = Field(
+        default=None, description="a folder with a tagger; null: the embedded one, which a package brings"
+    )
+    keep_bias: float = Field(default=0.0, ge=-1.0, le=1.0, description="added to the probability of keeping a word")
+    delete_bias: float = Field(default=0.0, ge=-1.0, le=1.0, description="added to the probability of deleting a word")
+    least_token: float = Field(default=0.9, ge=0.0, le=1.0, description="least probability of an edit")
+    least_sentence: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="least probability that a sentence has an error, at its likeliest place",
+    )
+
+
 METHODS = (
     MethodSpec(
         paradigm=Paradigm.EDIT,
         name="locate_revise",
         summary="tokens that the model finds unlikely are found, and rewritten where that makes the text likelier",
         reference="RewriteNAT, EMNLP 2021",
-        options=EditOptions,
+        options=LocateReviseOptions,
         needs=frozenset({Capability.CAUSAL}),
+        implementation="ptgflow.stages.edit.locate_revise:LocateAndRevise",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,
         name="tagger",
         summary="a tagger keeps, deletes, replaces or adds at each word",
         reference="GECToR, arXiv 2005.12592",
-        options=EditOptions,
+        options=TaggerOptions,
         extra="edit",
+        implementation="ptgflow.stages.edit.tagger:Tagger",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,

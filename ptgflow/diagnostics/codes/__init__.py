@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Final
 
-from ptgflow.diagnostics.codes import graph, kinds, methods, recipe, runtime
+from ptgflow.diagnostics.codes import editing, graph, kinds, methods, recipe, runtime
 from ptgflow.diagnostics.model import Rule
 
 
@@ -14,5 +14,5 @@ def _rules(*families: ModuleType) -> dict[str, Rule]:
     return {rule.code: rule for rule in sorted(found, key=lambda rule: rule.code)}
 
 
-RULES: Final = _rules(recipe, kinds, graph, methods, runtime)
+RULES: Final = _rules(recipe, kinds, graph, methods, runtime, editing)
 """Every rule by its code."""

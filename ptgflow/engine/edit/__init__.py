@@ -1,0 +1,1 @@
+"""Edit-based refinement: texts go round by round through an editor until nothing changes."""

@@ -1,0 +1,62 @@
+"""What every editor that works on texts shares: a text in, round after round, a draft out with what was changed."""
+
+import difflib
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from ptgflow.contracts import Draft, Text
+from ptgflow.engine.edit.request import EditRequest
+from ptgflow.engine.edit.rules import Editor
+from ptgflow.stages.base import AbstractMethod, StageContext, Work
+from ptgflow.stages.edit.spec import EditOptions
+
+OptionsT = TypeVar("OptionsT", bound=EditOptions)
+
+
+class Editing(AbstractMethod[Text, Draft], ABC, Generic[OptionsT]):
+    """The editor is made once: it may hold weights."""
+
+    def __init__(self, options: OptionsT) -> None:
+        self._options = options
+        self._editor: Editor | None = None
+
+    @abstractmethod
+    def editor(self, context: StageContext) -> Editor:
+        """Make the editor.
+
+        Raises:
+            RunError: what it is made of cannot be used.
+        """
+
+    def run(self, value: Text, context: StageContext) -> Work[Draft]:
+        """Yield one text."""
+        if self._editor is None:
+            self._editor = self.editor(context)
+        scores = value.scores if isinstance(value, Draft) else (0.0,) * len(value.token_ids)
+        decoded = yield EditRequest(
+            text=value.text,
+            token_ids=value.token_ids,
+            scores=scores,
+            editor=self._editor,
+            rounds=self._options.rounds,
+            prompt_ids=value.prompt.token_ids if value.prompt is not None else (),
+        )
+        return Draft(
+            token_ids=decoded.token_ids,
+            tokenizer=value.tokenizer,
+            text=decoded.text,
+            origin=_origins(value, decoded.token_ids, context.slot),
+            prompt=value.prompt,
+            finish_reason=value.finish_reason,
+            scores=decoded.scores,
+        )
+
+
+def _origins(value: Text, token_ids: tuple[int, ...], slot: str) -> tuple[str, ...]:
+    """Who wrote each token: the stage before, where it was kept."""
+    if value.token_ids == token_ids:
+        return value.origin
+    found = [slot] * len(token_ids)
+    for block in difflib.SequenceMatcher(None, value.token_ids, token_ids, autojunk=False).get_matching_blocks():
+        found[block.b : block.b + block.size] = value.origin[block.a : block.a + block.size]
+    return tuple(found)
