@@ -33,6 +33,7 @@ class EditRow:
             token_ids=self._token_ids,
             prompt_ids=self.request.prompt_ids,
             round=len(self._trace),
+            last=len(self._trace) == self.request.rounds - 1,
         )
 
     def settle(self, number: int, revision: Revision) -> None:

@@ -8,7 +8,7 @@ judgement in the place of trained ones.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 import torch
@@ -107,13 +107,16 @@ class LocateRevise:
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
         """Score every text; what its last round made less likely goes back, and what is unlikely is revised."""
         readings = [_Reading(ask, self._row(ask)) for ask in asks]
-        going = [one for one in readings if one.ask.token_ids]
-        while going:
-            self._score(going)
-            going = [one for one in going if one.at < len(one.ask.token_ids)]
-        for one in readings:
-            self._pass.cache.rollback(one.row.slot, len(one.row.prompt) - 1)
-        return [self._settled(one) for one in readings]
+        self._read(readings, doubting=True)
+        revisions = [self._settled(one) for one in readings]
+        # Otherwise the next round scores what this one has made.
+        unsure = [at for at, ask in enumerate(asks) if ask.last and revisions[at].changes]
+        judged = [_Reading(_after(asks[at], revisions[at]), readings[at].row) for at in unsure]
+        self._read(judged, doubting=False)
+        for at, one in zip(unsure, judged, strict=True):
+            if one.total < one.row.total:
+                revisions[at] = Revision()
+        return revisions
 
     def free(self, row: int) -> None:
         """Drop a text's keys and values."""
@@ -132,10 +135,21 @@ class LocateRevise:
                 self._pass.cache.commit({row.slot: range(len(tokens))})
         return self._rows[ask.row]
 
-    def _score(self, readings: Sequence[_Reading]) -> None:
+    def _read(self, readings: Sequence[_Reading], *, doubting: bool) -> None:
+        """Score whole texts, and look for better tokens where one is in doubt."""
+        going = [one for one in readings if one.ask.token_ids]
+        while going:
+            self._score(going, doubting=doubting)
+            going = [one for one in going if one.at < len(one.ask.token_ids)]
+        for one in readings:
+            self._pass.cache.rollback(one.row.slot, len(one.row.prompt) - 1)
+
+    def _score(self, readings: Sequence[_Reading], *, doubting: bool) -> None:
         """One stretch of each text: its tokens' laws, and then what is better at those that are unlikely."""
         laws = self._laws(readings, [TokenTree.chain(self._shown(one)) for one in readings])
         doubted = [self._doubted(one, law) for one, law in zip(readings, laws, strict=True)]
+        if not doubting:
+            doubted = [[] for _ in readings]
         self._keep([one for one, places in zip(readings, doubted, strict=True) if not places])
         branching = [
             (one, law, *self._branches(one, law, places))
@@ -278,6 +292,12 @@ class LocateRevise:
             why=f"probability {odds}, gain {better.gain:.1f} nats",
             score=better.after,
         )
+
+
+def _after(ask: EditAsk, revision: Revision) -> EditAsk:
+    """The text that a revision makes."""
+    assert revision.token_ids is not None, "revisions of this editor say which tokens they leave"
+    return replace(ask, token_ids=revision.token_ids)
 
 
 def _space(piece: str) -> str:

@@ -20,6 +20,8 @@ class EditAsk:
     """What the text answers, if anything; it is never rewritten."""
     round: int
     """Rounds that the text has had before."""
+    last: bool = False
+    """Whether it has none after this one, so that nothing can be taken back later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,18 +43,21 @@ class TaggerEditor:
         sizes = self._network.pieces([word.text for word in words]) if words else []
         found: list[Change] = []
         for sentence in sentences_of(text, words):
-            found += self._of_a_sentence(text, words, sizes, sentence)
+            found += self._of_a_sentence(text, words, sizes, sentence, found[-1].end if found else 0)
         return tuple(found)
 
-    def _of_a_sentence(self, text: str, words: Sequence[Word], sizes: Sequence[int], sentence: range) -> list[Change]:
+    def _of_a_sentence(
+        self, text: str, words: Sequence[Word], sizes: Sequence[int], sentence: range, taken: int
+    ) -> list[Change]:
         tagged = self._tagged(words, sizes, sentence)
         found: list[Change] = []
         if self._network.starts:
             found += self._opening(words[sentence.start], tagged.pop(0))
         for at, one in zip(sentence, tagged, strict=True):
-            change = self._change(text, words, at, one, last=at == sentence.stop - 1)
+            taken = found[-1].end if found else taken
+            change = self._change(text, words, at, one, taken=taken, last=at == sentence.stop - 1)
             # A word that was merged into the one before has had its edit.
-            if change is not None and (not found or change.begin >= found[-1].end):
+            if change is not None and change.begin >= taken:
                 found.append(change)
         return found
 
@@ -87,7 +90,9 @@ class TaggerEditor:
         new = value if value[-1:] in OPENING else f"{value} "
         return [Change(begin=first.begin, old="", new=new, by=self.name, why=one.tag, score=score)]
 
-    def _change(self, text: str, words: Sequence[Word], at: int, one: Tagged, *, last: bool) -> Change | None:
+    def _change(
+        self, text: str, words: Sequence[Word], at: int, one: Tagged, *, taken: int, last: bool
+    ) -> Change | None:
         """What a tag does to the text; None where it does nothing, or cannot be carried out."""
         if one.tag == KEEP:
             return None
@@ -104,8 +109,8 @@ class TaggerEditor:
             return None
         begin, end = word.begin, word.end
         if not new:
-            # With the word goes the space before it, or behind it where it is the first of its line.
-            before = len(text[:begin]) - len(text[:begin].rstrip(" "))
+            # With the word goes the space before it, or behind it where that is the first of a line, or gone already.
+            before = len(text[taken:begin]) - len(text[taken:begin].rstrip(" "))
             if before:
                 begin -= before
             else:

@@ -65,19 +65,30 @@ def windows(sizes: Sequence[int], words: range, *, budget: int, overlap: int) ->
     """Windows over a stretch of words that tell each once, as far from a cut as can be.
 
     Args:
-        sizes: pieces of each word of the text, as the tagger's tokenizer cuts it.
+        sizes: pieces of each word of the text, as the tagger's tokenizer cuts it; one that it does not know is one.
         words: the stretch.
         budget: most pieces of a window; a longer word has a window of its own.
         overlap: words that two windows share at most; each tells of half of them.
     """
     begin = told = words.start
     while told < words.stop:
-        end, room = begin, budget
-        while end < words.stop and (end == begin or sizes[end] <= room):
-            room -= sizes[end]
-            end += 1
-        # What is left of the shared words goes on, and at least one word more than before.
-        shared = min(overlap, (end - told) // 2) if end < words.stop else 0
+        end = _reached(sizes, words, begin, budget)
+        # As many words are shared as leave room for one more behind them.
+        shared = 0
+        if end < words.stop:
+            most = min(overlap, end - begin - 1)
+            shared = next(
+                one for one in range(most, -1, -1) if not one or _reached(sizes, words, end - one, budget) > end
+            )
         last = end - shared // 2
         yield Window(range(begin, end), range(told, last))
         begin, told = end - shared, last
+
+
+def _reached(sizes: Sequence[int], words: range, begin: int, budget: int) -> int:
+    """Where a window ends that begins there."""
+    end, room = begin, budget
+    while end < words.stop and (end == begin or max(sizes[end], 1) <= room):
+        room -= max(sizes[end], 1)
+        end += 1
+    return end

@@ -1,0 +1,117 @@
+"""Locate and revise against the same thing written plainly, with one whole pass for each text that is thought of."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptgflow.contracts import ModelCard
+from ptgflow.engine.edit import locate_revise
+from ptgflow.engine.edit.changes import applied, undone
+from ptgflow.engine.edit.locate_revise import Limits, LocateRevise
+from ptgflow.engine.edit.loop import EditLoop
+from ptgflow.engine.edit.request import EditRequest
+from ptgflow.engine.edit.rules import EditAsk, Revision
+from ptgflow.engine.models.model import load_model
+from ptgflow.engine.slots import RowInput
+from ptgflow.engine.trees import TokenTree
+
+MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="float32"))
+LIMITS = Limits(weak=0.02, candidates=4, ahead=2, gain=0.5)
+WORDS = st.text("abcdefgh ", min_size=1, max_size=24).filter(lambda text: text.strip())
+
+
+def laws(prompt, ids):
+    run = MODEL.open_pass()
+    row = run.cache.admit()
+    return run([RowInput(row=row, tokens=prompt, tree=TokenTree.chain(ids))]).log_softmax(-1)
+
+
+def score(prompt, ids, begin=0, end=None):
+    law = laws(prompt, ids)
+    return sum(float(law[at, ids[at]]) for at in range(begin, min(end or len(ids), len(ids))))
+
+
+def ask(text, prompt=(), row=0, number=0):
+    return EditAsk(row=row, text=text, token_ids=MODEL.codec.encode(text), prompt_ids=prompt, round=number)
+
+
+def plain(text, prompt):
+    """The best candidate of each unlikely place, by whole passes."""
+    ids = MODEL.codec.encode(text)
+    first = 0 if prompt else 1
+    prompt = prompt or (MODEL.codec.start_id,)
+    law = laws(prompt, ids)
+    special = {*MODEL.codec.tokenizer.all_special_ids, *MODEL.codec.eos_ids}
+    found = {}
+    for place in range(first, len(ids)):
+        if float(law[place, ids[place]]) > math.log(LIMITS.weak):
+            continue
+        line = law[place].clone()
+        line[[*special, ids[place]]] = -math.inf
+        end = place + 1 + LIMITS.ahead
+        before = score(prompt, ids, place, end)
+        gains = {
+            token: score(prompt, (*ids[:place], token, *ids[place + 1 :]), place, end) - before
+            for token in line.topk(LIMITS.candidates).indices.tolist()
+        }
+        best = max(gains, key=lambda token: gains[token])
+        if gains[best] >= LIMITS.gain:
+            found[place] = (best, gains[best])
+    return ids, found
+
+
+@settings(max_examples=25, deadline=None)
+@given(WORDS, st.lists(st.integers(3, 200), max_size=6).map(tuple), st.integers(1, 9))
+def test_what_is_found_is_what_whole_passes_find(text, prompt, stretch):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locate_revise, "STRETCH", stretch)
+        editor = LocateRevise(MODEL, LIMITS)
+        seen = []
+        patch.setattr(LocateRevise, "_settled", lambda self, one: seen.append(one) or Revision())
+        editor.revise([ask(text, prompt)])
+    (reading,) = seen
+    ids, found = plain(text, prompt)
+    assert reading.total == pytest.approx(score(prompt or (MODEL.codec.start_id,), ids), abs=1e-3)
+    assert {one.place: one.token for one in reading.found} == {place: one for place, (one, _) in found.items()}
+    for one in reading.found:
+        assert one.gain == pytest.approx(found[one.place][1], abs=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=3), st.integers(1, 5))
+def test_texts_become_likelier_as_alone_and_can_be_undone(texts, rounds):
+    def refined(several):
+        editor = LocateRevise(MODEL, LIMITS)
+        loop = EditLoop(MODEL, editor, max_rows=4)
+        rows = []
+        for text in several:
+            ids = MODEL.codec.encode(text)
+            scores = (0.0,) * len(ids)
+            rows.append(loop.admit(EditRequest(text=text, token_ids=ids, scores=scores, editor=editor, rounds=rounds)))
+        found = {}
+        while not loop.idle:
+            found |= loop.round().finished
+        assert len(editor._pass.cache) == 0
+        return [found[row] for row in rows]
+
+    start = (MODEL.codec.start_id,)
+    for text, one in zip(texts, refined(texts), strict=True):
+        (alone,) = refined([text])
+        assert (one.text, one.token_ids, one.edits) == (alone.text, alone.token_ids, alone.edits)
+        assert MODEL.codec.decode(one.token_ids) == one.text
+        back = one.text
+        for changes in reversed(one.edits):
+            back = undone(back, changes)
+        assert back == text
+        assert score(start, one.token_ids) >= score(start, MODEL.codec.encode(text)) - 1e-3
+
+
+@pytest.mark.parametrize("text", ["", "a", "\U0001f600", "\u65e5\u672c\u8a9e", "\n"])
+def test_odd_texts(text):
+    editor = LocateRevise(MODEL, Limits(weak=0.9, gain=0.0))
+    (found,) = editor.revise([ask(text)])
+    after = applied(text, found.changes)
+    after.encode()
+    assert "\ufffd" not in after
