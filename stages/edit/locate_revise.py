@@ -2,7 +2,8 @@
 
 from typing import final
 
-from ptgflow.engine.edit.locate_revise import Limits, LocateRevise
+from ptgflow.engine.edit.locating.known import Limits
+from ptgflow.engine.edit.locating.locate_revise import LocateRevise
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing

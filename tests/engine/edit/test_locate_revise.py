@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
-from ptgflow.engine.edit import locate_revise
 from ptgflow.engine.edit.changes import applied, undone
-from ptgflow.engine.edit.locate_revise import Limits, LocateRevise
+from ptgflow.engine.edit.locating import known
+from ptgflow.engine.edit.locating.known import NOTHING, Limits
+from ptgflow.engine.edit.locating.locate_revise import LocateRevise
 from ptgflow.engine.edit.loop import EditLoop
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import EditAsk, Revision
@@ -51,11 +52,15 @@ def plain(text, prompt):
         line = law[place].clone()
         line[[*special, ids[place]]] = -math.inf
         end = place + 1 + LIMITS.ahead
+        count = min(end, len(ids)) - place
         before = score(prompt, ids, place, end)
         gains = {
             token: score(prompt, (*ids[:place], token, *ids[place + 1 :]), place, end) - before
             for token in line.topk(LIMITS.candidates).indices.tolist()
         }
+        if place and count > 1:
+            left = score(prompt, (*ids[:place], *ids[place + 1 :]), place, end - 1)
+            gains[NOTHING] = left - score(prompt, ids, place + 1, end)
         best = max(gains, key=lambda token: gains[token])
         if gains[best] >= LIMITS.gain:
             found[place] = (best, gains[best])
@@ -66,7 +71,7 @@ def plain(text, prompt):
 @given(WORDS, st.lists(st.integers(3, 200), max_size=6).map(tuple), st.integers(1, 9))
 def test_what_is_found_is_what_whole_passes_find(text, prompt, stretch):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locate_revise, "STRETCH", stretch)
+        patch.setattr(known, "STRETCH", stretch)
         editor = LocateRevise(MODEL, LIMITS)
         seen = []
         patch.setattr(LocateRevise, "_settled", lambda self, one: seen.append(one) or Revision())
@@ -105,7 +110,8 @@ def test_texts_become_likelier_as_alone_and_can_be_undone(texts, rounds):
         for changes in reversed(one.edits):
             back = undone(back, changes)
         assert back == text
-        assert score(start, one.token_ids) >= score(start, MODEL.codec.encode(text)) - 1e-3
+        before = MODEL.codec.encode(text)
+        assert score(start, one.token_ids) / max(len(one.token_ids), 1) >= score(start, before) / len(before) - 1e-3
 
 
 @pytest.mark.parametrize("text", ["", "a", "\U0001f600", "\u65e5\u672c\u8a9e", "\n"])

@@ -6,9 +6,10 @@ with the words behind them. After RewriteNAT's locator and revisor (Geng et al.,
 judgement in the place of trained ones.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, final
 
 import torch
@@ -16,72 +17,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.edit.changes import Change, between
+from ptgflow.engine.edit.locating.known import NOTHING, Better, Branch, Known, Limits, Reading, branches
 from ptgflow.engine.edit.rules import EditAsk, Revision
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import TokenTree
 
-STRETCH: Final = 96
-"""Tokens of a text that are scored in a pass."""
 _READ: Final = 512
 """Tokens of a prompt that are read in a pass."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """When a token is unlikely, and when another one is better."""
-
-    weak: float = 0.05
-    """A token of at most this probability is looked at."""
-    candidates: int = 8
-    """So many tokens are tried in its place: the likeliest after the text before it."""
-    ahead: int = 8
-    """Tokens behind it whose probability counts."""
-    gain: float = 2.0
-    """Least rise of the log-probability of it and of these, in nats."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """What is known of a text from round to round."""
-
-    slot: int
-    prompt: tuple[int, ...]
-    total: float = -math.inf
-    """Log-likelihood of the text of the round before, and that text."""
-    token_ids: tuple[int, ...] = ()
-    text: str = ""
-    tried: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
-    """Places and the tokens there for which nothing better was found, since anything changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Better:
-    """A token that is better at a place."""
-
-    place: int
-    token: int
-    gain: float
-    before: float
-    """Log-probability of what stands there."""
-    after: float
-    """And of what is better."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """A text on its way through the passes of a round."""
-
-    ask: EditAsk
-    row: _Row
-    at: int = 0
-    """Its first token that is not scored."""
-    total: float = 0.0
-    found: list[_Better] = field(default_factory=list[_Better])
-
-    @property
-    def stretch(self) -> range:
-        return range(self.at, min(self.at + STRETCH, len(self.ask.token_ids)))
 
 
 @final
@@ -100,21 +43,21 @@ class LocateRevise:
         self._codec = model.codec
         self._context = model.context_length
         self._limits = limits
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Known] = {}
         special = {*model.codec.tokenizer.all_special_ids, *model.codec.eos_ids}
         self._never = torch.tensor(sorted(one for one in special if one < model.vocab_size), device=model.device)
 
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
         """Score every text; what its last round made less likely goes back, and what is unlikely is revised."""
-        readings = [_Reading(ask, self._row(ask)) for ask in asks]
+        readings = [Reading(ask, self._row(ask)) for ask in asks]
         self._read(readings, doubting=True)
         revisions = [self._settled(one) for one in readings]
         # Otherwise the next round scores what this one has made.
         unsure = [at for at, ask in enumerate(asks) if ask.last and revisions[at].changes]
-        judged = [_Reading(_after(asks[at], revisions[at]), readings[at].row) for at in unsure]
+        judged = [Reading(_after(asks[at], revisions[at]), readings[at].row) for at in unsure]
         self._read(judged, doubting=False)
         for at, one in zip(unsure, judged, strict=True):
-            if one.total < one.row.total:
+            if one.mean < one.row.mean:
                 revisions[at] = Revision()
         return revisions
 
@@ -124,18 +67,18 @@ class LocateRevise:
         if known is not None:
             self._pass.cache.free(known.slot)
 
-    def _row(self, ask: EditAsk) -> _Row:
+    def _row(self, ask: EditAsk) -> Known:
         """A row whose prompt is read, but for its last token."""
         if ask.row not in self._rows:
             prompt = ask.prompt_ids or (self._codec.start_id,)
-            row = self._rows[ask.row] = _Row(self._pass.cache.admit(), prompt)
+            row = self._rows[ask.row] = Known(self._pass.cache.admit(), prompt)
             for begin in range(0, len(prompt) - 1, _READ):
                 tokens = prompt[begin : min(begin + _READ, len(prompt) - 1)]
                 self._pass([RowInput(row=row.slot, tokens=tokens, wanted=False)])
                 self._pass.cache.commit({row.slot: range(len(tokens))})
         return self._rows[ask.row]
 
-    def _read(self, readings: Sequence[_Reading], *, doubting: bool) -> None:
+    def _read(self, readings: Sequence[Reading], *, doubting: bool) -> None:
         """Score whole texts, and look for better tokens where one is in doubt."""
         going = [one for one in readings if one.ask.token_ids]
         while going:
@@ -144,36 +87,32 @@ class LocateRevise:
         for one in readings:
             self._pass.cache.rollback(one.row.slot, len(one.row.prompt) - 1)
 
-    def _score(self, readings: Sequence[_Reading], *, doubting: bool) -> None:
+    def _score(self, readings: Sequence[Reading], *, doubting: bool) -> None:
         """One stretch of each text: its tokens' laws, and then what is better at those that are unlikely."""
-        laws = self._laws(readings, [TokenTree.chain(self._shown(one)) for one in readings])
+        laws = self._laws(readings, [TokenTree.chain(one.shown(self._limits.ahead)) for one in readings])
         doubted = [self._doubted(one, law) for one, law in zip(readings, laws, strict=True)]
         if not doubting:
             doubted = [[] for _ in readings]
         self._keep([one for one, places in zip(readings, doubted, strict=True) if not places])
         branching = [
-            (one, law, *self._branches(one, law, places))
+            (one, law, *branches(one, self._candidates(one, law, places), self._limits.ahead))
             for one, law, places in zip(readings, laws, doubted, strict=True)
             if places
         ]
         if branching:
             again = [one for one, *_ in branching]
             found = self._laws(again, [tree for *_, tree, _ in branching])
-            for (one, law, _, branches), scores in zip(branching, found, strict=True):
-                one.found += self._better(one, law, branches, scores)
+            for (one, law, _, tried), scores in zip(branching, found, strict=True):
+                one.found += self._better(one, law, tried, scores)
             self._keep(again)
 
-    def _keep(self, readings: Sequence[_Reading]) -> None:
+    def _keep(self, readings: Sequence[Reading]) -> None:
         """The stretch of each, whose last token is read with the next one, stays in the cache."""
         self._pass.cache.commit({one.row.slot: range(len(one.stretch)) for one in readings})
         for one in readings:
             one.at = one.stretch.stop
 
-    def _shown(self, one: _Reading) -> tuple[int, ...]:
-        """The stretch, and what counts of the text behind it."""
-        return one.ask.token_ids[one.at : one.stretch.stop + self._limits.ahead]
-
-    def _laws(self, readings: Sequence[_Reading], trees: Sequence[TokenTree]) -> list[Float[Tensor, "nodes vocab"]]:
+    def _laws(self, readings: Sequence[Reading], trees: Sequence[TokenTree]) -> list[Float[Tensor, "nodes vocab"]]:
         """Log-probabilities after the token before each stretch, and after each node behind it."""
         inputs = [
             RowInput(
@@ -184,7 +123,7 @@ class LocateRevise:
         laws = self._pass(inputs).log_softmax(dim=-1)
         return list(torch.split(laws, [1 + len(tree) for tree in trees]))
 
-    def _doubted(self, one: _Reading, law: Float[Tensor, "nodes vocab"]) -> list[int]:
+    def _doubted(self, one: Reading, law: Float[Tensor, "nodes vocab"]) -> list[int]:
         """Places of the stretch whose token is unlikely, and for which nothing was tried in vain."""
         tokens = torch.tensor([one.ask.token_ids[place] for place in one.stretch], device=law.device)
         scores = law[: len(tokens)].gather(1, tokens[:, None])[:, 0]
@@ -195,95 +134,89 @@ class LocateRevise:
         places = [one.at + at for at in unlikely if one.at + at >= first]
         return [place for place in places if (place, one.ask.token_ids[place]) not in one.row.tried]
 
-    def _branches(
-        self, one: _Reading, law: Float[Tensor, "nodes vocab"], places: Sequence[int]
-    ) -> tuple[TokenTree, list[tuple[int, int, int]]]:
-        """The shown text, and for each candidate a branch of it and of what stands behind its place.
-
-        Returns:
-            The tree; and of each branch its place, its token and its first node.
-        """
-        ids, shown = one.ask.token_ids, self._shown(one)
-        tokens, parents = list(shown), list(range(-1, len(shown) - 1))
-        branches: list[tuple[int, int, int]] = []
+    def _candidates(
+        self, one: Reading, law: Float[Tensor, "nodes vocab"], places: Sequence[int]
+    ) -> dict[int, list[int]]:
+        """For each place the likeliest tokens after the text before it."""
+        found: dict[int, list[int]] = {}
         for place in places:
             line = law[place - one.at].clone()
             line[self._never] = -math.inf
-            line[ids[place]] = -math.inf
-            for token in line.topk(min(self._limits.candidates, len(line))).indices.tolist():
-                branches.append((place, token, len(tokens)))
-                parents.append(place - one.at - 1)
-                tokens.append(token)
-                for behind in ids[place + 1 : place + 1 + self._limits.ahead]:
-                    parents.append(len(tokens) - 1)
-                    tokens.append(behind)
-        return TokenTree(tuple(tokens), tuple(parents)), branches
+            line[one.ask.token_ids[place]] = -math.inf
+            found[place] = line.topk(min(self._limits.candidates, len(line))).indices.tolist()
+        return found
 
     def _better(
         self,
-        one: _Reading,
+        one: Reading,
         law: Float[Tensor, "nodes vocab"],
-        branches: Sequence[tuple[int, int, int]],
+        tried: Sequence[Branch],
         scores: Float[Tensor, "nodes vocab"],
-    ) -> Iterator[_Better]:
+    ) -> Iterator[Better]:
         """For each place its best candidate, where that is better by enough."""
-        best: dict[int, _Better] = {}
-        for place, token, node in branches:
-            at = place - one.at
-            behind = one.ask.token_ids[place + 1 : place + 1 + self._limits.ahead]
-            before, after = float(law[at, one.ask.token_ids[place]]), float(law[at, token])
-            # The line after node n is one further on, as the first is after the token before the stretch.
-            gain = after - before
-            for step, follower in enumerate(behind):
-                gain += float(scores[node + 1 + step, follower] - law[at + 1 + step, follower])
+        best: dict[int, Better] = {}
+        for branch in tried:
+            place, ids = branch.place, one.ask.token_ids
+            at, behind = place - one.at, ids[place + 1 : place + 1 + self._limits.ahead]
+            path = behind if branch.token == NOTHING else (branch.token, *behind)
+            if not path or (not place and branch.token == NOTHING):
+                continue
+            # The line after node n is one further on, as the first one is after the token before the stretch.
+            lines = [scores[at], *(scores[node + 1] for node in branch.nodes[:-1])]
+            own = [float(line[token]) for line, token in zip(lines, path, strict=True)]
+            plain = [float(law[at + step, token]) for step, token in enumerate((ids[place], *behind))]
+            # A token does not go because it is unlikely: what stands behind it has to be likelier without it.
+            gain = sum(own) - sum(plain[1:] if branch.token == NOTHING else plain)
             if place not in best or gain > best[place].gain:
-                best[place] = _Better(place, token, gain, before, after)
+                after = 0.0 if branch.token == NOTHING else own[0]
+                best[place] = Better(place, branch.token, gain, plain[0], after)
         for place, found in best.items():
             if found.gain >= self._limits.gain:
                 yield found
             else:
                 one.row.tried.add((place, one.ask.token_ids[place]))
 
-    def _settled(self, one: _Reading) -> Revision:
+    def _settled(self, one: Reading) -> Revision:
         """What the round makes of a text."""
         ask, row = one.ask, one.row
-        if one.total < row.total:
+        if one.mean < row.mean:
             # Two revisions that help alone need not help together. The text before is known, so it is the last.
-            why = f"taken back: log-likelihood {one.total:.1f} below {row.total:.1f}"
+            why = f"taken back: log-likelihood a token {one.mean:.3f} below {row.mean:.3f}"
             return Revision(changes=between(ask.text, row.text, by=self.name, why=why), token_ids=row.token_ids)
-        row.total, row.text, row.token_ids = one.total, ask.text, ask.token_ids
-        ids, changes = list(ask.token_ids), []
+        row.mean, row.text, row.token_ids = one.mean, ask.text, ask.token_ids
+        ids, changes = [[token] for token in ask.token_ids], []
         for better in self._apart(one.found):
             change = self._change(ask, better)
             if change is None:
                 row.tried.add((better.place, ask.token_ids[better.place]))
             else:
                 changes.append(change)
-                ids[better.place] = better.token
-                near = range(better.place - self._limits.ahead, better.place + self._limits.ahead + 1)
-                row.tried = {known for known in row.tried if known[0] not in near}
-        return Revision(changes=tuple(changes), token_ids=tuple(ids))
+                ids[better.place] = [] if better.token == NOTHING else [better.token]
+        if changes:
+            # Places move, and what stands around them is another one.
+            row.tried.clear()
+        return Revision(changes=tuple(changes), token_ids=tuple(itertools.chain.from_iterable(ids)))
 
-    def _apart(self, found: Sequence[_Better]) -> list[_Better]:
+    def _apart(self, found: Sequence[Better]) -> list[Better]:
         """The best ones of which none is in what another was judged by, in the order of the text."""
-        taken: list[_Better] = []
+        taken: list[Better] = []
         for one in sorted(found, key=lambda better: -better.gain):
             if all(abs(one.place - other.place) > self._limits.ahead for other in taken):
                 taken.append(one)
         return sorted(taken, key=lambda better: better.place)
 
-    def _change(self, ask: EditAsk, better: _Better) -> Change | None:
+    def _change(self, ask: EditAsk, better: Better) -> Change | None:
         """The change in characters; None where a token begins or ends inside of one."""
         ids, place = ask.token_ids, better.place
         before = self._codec.decode(ids[:place])
         old = self._codec.decode(ids[: place + 1])[len(before) :]
-        new = self._codec.decode((*ids[:place], better.token))
+        new = before if better.token == NOTHING else self._codec.decode((*ids[:place], better.token))
         whole = ask.text.startswith(before + old) and new.startswith(before) and "\ufffd" not in old + new
         new = new[len(before) :]
         # What parts words stays: a word does not become the end of the one before it.
-        if not whole or not old or new == old or _space(old) != _space(new):
+        if not whole or not old or new == old or (new and _space(old) != _space(new)):
             return None
-        odds = f"{math.exp(better.before):.3f} -> {math.exp(better.after):.3f}"
+        odds = f"{math.exp(better.before):.3f}" + (f" -> {math.exp(better.after):.3f}" if new else " -> none")
         return Change(
             begin=len(before),
             old=old,

@@ -1,0 +1,1 @@
+"""Locate and revise: a model says what is unlikely in a text, and what would be likelier."""
