@@ -1,135 +1,19 @@
 """The loop over canvases: predict every hole of a block, write some, perhaps open some again; rows diverge freely."""
 
-from collections import deque
 from typing import final
 
-from ptgflow.diagnostics import Diagnostic
-from ptgflow.diagnostics.codes.runtime import BATCH_HALVED, CANVAS_TOO_LONG, DECODE_LIMIT, UNKNOWN_TOKEN
+from jaxtyping import Float
+from torch import Tensor
+
 from ptgflow.engine.canvas.canvas_row import CanvasRow
 from ptgflow.engine.canvas.request import CanvasRequest
-from ptgflow.engine.canvas.rules import Denoiser
-from ptgflow.engine.memory import is_out_of_memory
-from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded
-from ptgflow.engine.rounds import Round, RowId
-from ptgflow.engine.sampling import unknown_tokens
-from ptgflow.errors import RunError
+from ptgflow.engine.canvas.rules import CanvasAsk
+from ptgflow.engine.row_loop import RowLoop
 
 
 @final
-class CanvasLoop:
-    """Fills canvases with one denoiser, at most `max_rows` in a pass; more wait, first come, first served.
+class CanvasLoop(RowLoop[CanvasRequest, CanvasAsk, Float[Tensor, "wanted vocab"]]):
+    """Fills canvases with one denoiser."""
 
-    One model pass a round. What a row becomes does not depend on which others are there.
-    """
-
-    def __init__(self, model: LoadedModel, denoiser: Denoiser, *, max_rows: int) -> None:
-        assert max_rows >= 1, "a loop has room for at least one row"
-        self._model = model
-        self._denoiser = denoiser
-        self._max_rows = max_rows
-        self._next = 0
-        self._passes = 0
-        self._waiting: deque[RowId] = deque()
-        self._active: dict[RowId, int] = {}
-        """Rows in work, and their numbers with the denoiser."""
-        self._rows: dict[RowId, CanvasRow] = {}
-
-    @property
-    def idle(self) -> bool:
-        """Whether no row is there, active or waiting."""
-        return not self._rows
-
-    def admit(self, request: CanvasRequest) -> RowId:
-        """Take in a canvas; it is worked on from the next round that has room.
-
-        Raises:
-            RunError: EMPTY_PROMPT, PROMPT_TOO_LONG, CANVAS_TOO_LONG or UNKNOWN_TOKEN.
-        """
-        model, prompt, size = self._model, len(request.prompt_ids), len(request.canvas)
-        model.check_prompt(prompt)
-        if prompt + size > model.context_length:
-            room = model.context_length - prompt
-            finding = CANVAS_TOO_LONG(
-                places=size, prompt=prompt, model=model.name, limit=model.context_length, room=room
-            )
-            raise RunError([finding])
-        alien = unknown_tokens(request.sampling, model.vocab_size)
-        if alien:
-            raise RunError([UNKNOWN_TOKEN(token=alien[0], model=model.name, last=model.vocab_size - 1)])
-        row_id = RowId(self._next)
-        self._next += 1
-        self._rows[row_id] = CanvasRow(request, model.codec, model.vocab_size, model.device)
-        self._waiting.append(row_id)
-        return row_id
-
-    def cancel(self, row: RowId) -> None:
-        """Drop a row that is waiting or active, with what it has written."""
-        assert row in self._rows, "only a row that has not finished can be cancelled"
-        self._leave(row)
-
-    def round(self) -> Round:
-        """Run one model pass and settle what it shows."""
-        assert not self.idle, "a round needs a row"
-        failed: dict[RowId, Exception] = {}
-        warnings: list[Diagnostic] = []
-        rows: list[RowId] = []
-        settled: dict[RowId, str] = {}
-        logits = []
-        while self._waiting or self._active:
-            self._fill_up()
-            rows = list(self._active)
-            try:
-                logits = self._denoiser.predict([self._rows[one].ask(self._active[one]) for one in rows])
-                break
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                warnings += self._make_room(rows, error, failed)
-                rows = []
-        if rows:
-            self._passes += 1
-        for one, found in zip(rows, logits, strict=True):
-            text = self._rows[one].settle(self._passes, found)
-            if text and self._rows[one].request.visible:
-                settled[one] = text
-        finished: dict[RowId, Decoded] = {one: self._rows[one].decoded() for one in rows if self._rows[one].finished}
-        for one in (*finished, *failed):
-            self._leave(one)
-        return Round(
-            number=self._passes,
-            rows=tuple(rows),
-            finished=finished,
-            failed=failed,
-            settled=settled,
-            warnings=tuple(warnings),
-        )
-
-    def _fill_up(self) -> None:
-        while self._waiting and len(self._active) < self._max_rows:
-            one = self._waiting.popleft()
-            request = self._rows[one].request
-            self._active[one] = self._denoiser.admit(request.prompt_ids, len(request.canvas))
-
-    def _make_room(self, rows: list[RowId], error: Exception, failed: dict[RowId, Exception]) -> list[Diagnostic]:
-        """Go on with half of the rows; the others wait. One row alone fails."""
-        if len(rows) <= 1:
-            for one in rows:
-                tokens = len(self._rows[one].request.prompt_ids) + len(self._rows[one].request.canvas)
-                found = RunError([DECODE_LIMIT(rows=1, tokens=tokens, model=self._model.name)])
-                found.__cause__ = error
-                failed[one] = found
-                self._denoiser.free(self._active.pop(one))
-            return []
-        self._max_rows = max(len(rows) // 2, 1)
-        for one in reversed(rows[self._max_rows :]):
-            self._denoiser.free(self._active.pop(one))
-            self._waiting.appendleft(one)
-        return [BATCH_HALVED(rows=len(rows), fewer=self._max_rows, model=self._model.name)]
-
-    def _leave(self, row: RowId) -> None:
-        if row in self._waiting:
-            self._waiting.remove(row)
-        if row in self._active:
-            self._denoiser.free(self._active.pop(row))
-        del self._rows[row]
+    def _opened(self, request: CanvasRequest) -> CanvasRow:
+        return CanvasRow(request, self._model.codec, self._model.vocab_size, self._model.device)

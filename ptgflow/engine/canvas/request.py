@@ -32,6 +32,11 @@ class CanvasRequest:
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
 
+    @property
+    def size(self) -> int:
+        """Places of the canvas."""
+        return len(self.canvas)
+
     def __post_init__(self) -> None:
         assert len(self.canvas) == len(self.holes) == len(self.frozen), "each place is a hole or not, frozen or not"
         assert self.canvas, "a canvas has a place"
