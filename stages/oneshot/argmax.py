@@ -3,12 +3,11 @@
 from typing import final
 
 from ptgflow.contracts import Prompt, Text
-from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.filler import Filler
 from ptgflow.engine.canvas.request import CanvasRequest
-from ptgflow.engine.canvas.rules import Denoiser
 from ptgflow.engine.canvas.selectors.everything import Everything
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
-from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.fillers import filler_of
 from ptgflow.stages.oneshot.spec import ArgmaxOptions
 
 
@@ -18,18 +17,19 @@ class Argmax(AbstractMethod[Prompt, Text]):
 
     def __init__(self, options: ArgmaxOptions) -> None:
         self._options = options
-        self._denoiser: Denoiser | None = None
-        """It is made once: it holds the weights."""
+        self._filler: Filler | None = None
+        """Who fills the holes. It is made once: it may hold weights."""
 
     def run(self, value: Prompt, context: StageContext) -> Work[Text]:
         """Yield one canvas of one block.
 
         Raises:
-            RunError: what is wrong with the adapters.
+            RunError: what is wrong with the adapters, or STAGE_FAILED for adapters that the model has no use for.
         """
-        if self._denoiser is None:
-            heads = adapters(context.model, context.slot, self._options.weights)
-            self._denoiser = GatedDenoiser(heads, context.model)
+        fresh = self._filler is None
+        filler = self._filler = self._filler or filler_of(
+            context.model, context.slot, "oneshot/argmax", weights=self._options.weights
+        )
         room = context.model.context_length - len(value.token_ids)
         size = max(min(context.budget, self._options.places, room), 1)
         decoded = yield CanvasRequest(
@@ -37,12 +37,13 @@ class Argmax(AbstractMethod[Prompt, Text]):
             canvas=(0,) * size,
             holes=(True,) * size,
             frozen=(False,) * size,
-            denoiser=self._denoiser,
+            denoiser=filler.denoiser,
             selector=Everything(),
             block_length=size,
             sampling=context.generation.sampling,
             seed=context.seed,
             stop=context.generation.stop,
+            warnings=filler.warnings if fresh else (),
         )
         return Text(
             token_ids=decoded.token_ids,

@@ -34,6 +34,7 @@ class CanvasLoop:
         self._active: dict[RowId, int] = {}
         """Rows in work, and their numbers with the denoiser."""
         self._rows: dict[RowId, CanvasRow] = {}
+        self._warnings: list[Diagnostic] = []
 
     @property
     def idle(self) -> bool:
@@ -61,6 +62,7 @@ class CanvasLoop:
         self._next += 1
         self._rows[row_id] = CanvasRow(request, model.codec, model.vocab_size, model.device)
         self._waiting.append(row_id)
+        self._warnings += request.warnings
         return row_id
 
     def cancel(self, row: RowId) -> None:
@@ -72,7 +74,7 @@ class CanvasLoop:
         """Run one model pass and settle what it shows."""
         assert not self.idle, "a round needs a row"
         failed: dict[RowId, Exception] = {}
-        warnings: list[Diagnostic] = []
+        warnings, self._warnings = self._warnings, []
         rows: list[RowId] = []
         settled: dict[RowId, str] = {}
         logits = []
