@@ -102,6 +102,8 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
         """Rows in work, and their numbers with the source."""
         self._requests: dict[RowId, RequestT] = {}
         self._rows: dict[RowId, PlacedRow[AskT, FoundT]] = {}
+        self._warnings: list[Diagnostic] = []
+        """To be told with the next round."""
 
     @abstractmethod
     def _opened(self, request: RequestT) -> PlacedRow[AskT, FoundT]:
@@ -145,7 +147,7 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
         """Run one model pass and settle what it shows."""
         assert not self.idle, "a round needs a row"
         failed: dict[RowId, Exception] = {}
-        warnings: list[Diagnostic] = []
+        warnings, self._warnings = self._warnings, []
         rows: list[RowId] = []
         settled: dict[RowId, str] = {}
         predicted: Sequence[FoundT] = ()

@@ -39,7 +39,8 @@ class MaskedOptions(StageOptions):
         default=None,
         ge=1,
         le=1024,
-        description="positions worked on at a time, left to right; null: as many as in the model's training",
+        description="positions worked on at a time, left to right; null: as many as in the model's training, and all "
+        "where that knew no blocks",
     )
     cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
     remask: Remask = Field(default="none", description="what re-opens settled positions")
@@ -77,8 +78,8 @@ class ThresholdOptions(MaskedOptions):
     threshold: float = Field(default=0.9, gt=0.0, le=1.0, description="least probability of a committed token")
     progress: Literal["surest", "leftmost"] | None = Field(
         default=None,
-        description="which position is committed where none is probable enough; null: the leftmost of a model with "
-        "shifted logits, which the text before it predicts, and else the surest",
+        description="which position is committed where none is probable enough; null: the leftmost with adapters for "
+        "an autoregressive model, which the text before it predicts, and else the surest",
     )
 
 

@@ -5,9 +5,8 @@ from typing import ClassVar, final
 
 from ptgflow.contracts import Prompt, Text
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
-from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.filler import Filler
 from ptgflow.engine.canvas.request import CanvasRequest
-from ptgflow.engine.canvas.rules import Denoiser
 from ptgflow.engine.canvas.selectors.everything import Everything
 from ptgflow.engine.heads.loading import said_kind
 from ptgflow.engine.oneshot.reading.argmax import ArgmaxReader
@@ -15,7 +14,7 @@ from ptgflow.engine.oneshot.reading.reader import Reader
 from ptgflow.engine.oneshot.windows import Windows
 from ptgflow.errors import RunError
 from ptgflow.stages.base import StageContext, Work
-from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.fillers import filler_of
 from ptgflow.stages.oneshot.spec import ArgmaxOptions
 from ptgflow.stages.oneshot.writing import Writing, shipped_windows, text_of
 
@@ -27,7 +26,7 @@ _PLACES = 16
 class Argmax(Writing[ArgmaxOptions]):
     """The likeliest token of each place, or a draw at temperature > 0, independently of all others.
 
-    It runs with what was trained for one-shot generation; or, where no length is to be chosen, with adapters for
+    It runs with what was trained for one-shot generation; or, where no length is to be chosen, with whatever fills
     canvases, as masked generation with a single round.
     """
 
@@ -35,8 +34,8 @@ class Argmax(Writing[ArgmaxOptions]):
 
     def __init__(self, options: ArgmaxOptions) -> None:
         super().__init__(options)
-        self._denoiser: tuple[Denoiser, int] | None = None
-        """Who fills canvases, and the places of one. It is made once: it holds the weights."""
+        self._filler: Filler | None = None
+        """Who fills canvases. It is made once: it may hold weights."""
 
     def reader(self, windows: Windows, end: int) -> Reader:
         del windows
@@ -55,13 +54,15 @@ class Argmax(Writing[ArgmaxOptions]):
         """Yield one window, or one canvas of one block.
 
         Raises:
-            RunError: what is wrong with the weights, or STAGE_FAILED for a length that nothing foresees.
+            RunError: what is wrong with the weights, or STAGE_FAILED for those that the model has no use for, or for a
+                length that nothing foresees.
         """
-        if self._windows is None and self._denoiser is None and not self._has_windows(context):
-            self._denoiser = self._adapted(context)
-        if self._denoiser is None:
+        fresh = self._windows is None and self._filler is None
+        if fresh and not self._has_windows(context):
+            self._filler = self._canvases(context)
+        if self._filler is None:
             return (yield from super().run(value, context))
-        denoiser, places = self._denoiser
+        filler, places = self._filler, self._options.places or self._filler.block_length or _PLACES
         room = context.model.context_length - len(value.token_ids)
         size = max(min(context.budget, places, room), 1)
         decoded = yield CanvasRequest(
@@ -69,33 +70,33 @@ class Argmax(Writing[ArgmaxOptions]):
             canvas=(0,) * size,
             holes=(True,) * size,
             frozen=(False,) * size,
-            denoiser=denoiser,
+            denoiser=filler.denoiser,
             selector=Everything(),
             block_length=size,
             sampling=context.generation.sampling,
             seed=context.seed,
             stop=context.generation.stop,
+            warnings=filler.warnings if fresh else (),
         )
         return text_of(decoded, value, context)
 
     def _has_windows(self, context: StageContext) -> bool:
         """Whether there are weights for one-shot generation: those that are named, or some that ship."""
-        given = self._options.weights
+        given, model = self._options.weights, context.model
         if given is not None:
-            return said_kind(Path(given)) == "oneshot"
-        return shipped_windows(context.model.name, self.name) is not None
+            return model.holes is None and said_kind(Path(given)) == "oneshot"
+        return model.holes is None and shipped_windows(model.name, self.name) is not None
 
-    def _adapted(self, context: StageContext) -> tuple[Denoiser, int]:
-        """The model with adapters for canvases.
+    def _canvases(self, context: StageContext) -> Filler:
+        """A masked model, or one with adapters for canvases.
 
         Raises:
-            RunError: what is wrong with the adapters, or STAGE_FAILED for a length that nothing foresees.
+            RunError: as of `run`.
         """
         slot, options = context.slot, self._options
-        heads = adapters(context.model, slot, options.weights)
         if options.length != "fixed":
-            reason = f"length={options.length} needs a length head, and adapters for canvases have none"
+            reason = f"length={options.length} needs a length head, and what fills canvases has none"
             remedy = f"write stages.{slot}.length=fixed, or stages.{slot}.weights=FOLDER with what "
             remedy += f"`ptgflow train objective=oneshot model={context.model.name}` writes"
             raise RunError([STAGE_FAILED(slot=slot, method="oneshot/argmax", reason=reason, help=remedy)])
-        return GatedDenoiser(heads, context.model), options.places or heads.config.block_length or _PLACES
+        return filler_of(context.model, slot, "oneshot/argmax", weights=options.weights)
