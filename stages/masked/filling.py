@@ -7,7 +7,6 @@ from typing import ClassVar, Generic, TypeVar
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
-from ptgflow.engine.canvas.remasking import REMASKERS
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
@@ -17,6 +16,7 @@ from ptgflow.engine.request import JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
@@ -39,7 +39,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
     def remasker(self) -> Remasker | None:
         """The rule that opens again, if there is one."""
-        return None if self._options.remask == "none" else REMASKERS[self._options.remask]()
+        return remasker_of(self._options)
 
     def run(self, value: Prompt | Canvas | Verified, context: StageContext) -> Work[Draft]:
         """Yield one canvas.

@@ -61,12 +61,13 @@ class CanvasRow:
             holes=frozenset(self._holes),
             block=self._block,
             wanted=tuple(self._wanted()),
+            doubted=tuple(self._doubted()),
         )
 
-    def settle(self, number: int, logits: Float[Tensor, "wanted vocab"]) -> str:
+    def settle(self, number: int, logits: Float[Tensor, "lines vocab"]) -> str:
         """Take in what pass `number` predicts; the text that is settled now and was not before."""
         self._passes.append(number)
-        wanted = self._wanted()
+        wanted = [*self._wanted(), *self._doubted()]
         if not self.request.ends:
             logits = logits.index_fill(1, torch.tensor(sorted(self._codec.eos_ids), device=logits.device), -math.inf)
         at = [place for place, one in enumerate(wanted) if one in self._holes]
@@ -136,11 +137,17 @@ class CanvasRow:
         )
 
     def _wanted(self) -> list[int]:
-        """The holes of the block; and where something may be opened again, what is written in it, too."""
-        frozen = self.request.frozen
-        if self.request.remasker is None:
+        """The holes of the block; and where a re-masker reads how likely they are, tokens that are written, too."""
+        frozen, remasker = self.request.frozen, self.request.remasker
+        if remasker is None or remasker.doubts:
             return [place for place in self._block if place in self._holes]
         return [place for place in self._block if place in self._holes or not frozen[place]]
+
+    def _doubted(self) -> list[int]:
+        """What the row has written in the block, for a re-masker that doubts it."""
+        if self.request.remasker is None or not self.request.remasker.doubts:
+            return []
+        return [place for place in self._block if place in self._scores and place not in self._holes]
 
     def _law(self, logits: Float[Tensor, "holes vocab"], found: Prediction) -> Float[Tensor, "holes vocab"]:
         """Log-probabilities: of the plain softmax at temperature 0, of what is drawn from above that."""
@@ -148,7 +155,7 @@ class CanvasRow:
             return logits.log_softmax(dim=-1)
         return torch.stack([found.law(row) for row in range(len(logits))]).log().float()
 
-    def _reopen(self, wanted: list[int], logits: Float[Tensor, "wanted vocab"], fresh: set[int]) -> None:
+    def _reopen(self, wanted: list[int], logits: Float[Tensor, "lines vocab"], fresh: set[int]) -> None:
         """Let the re-masker have its say about what is written in the block."""
         if self._remasker is None:
             return
