@@ -16,6 +16,7 @@ from ptgflow.engine.request import JointDrafter
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.guiding import Guiding
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
@@ -32,6 +33,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         self._options = options
         self._made: tuple[Denoiser, int] | None = None
         """The denoiser and its block length. It is made once: it holds the weights."""
+        self._guiding = Guiding(options)
 
     @abstractmethod
     def selector(self) -> Selector:
@@ -46,6 +48,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
         Raises:
             RunError: what is wrong with the adapters, or STAGE_FAILED for a cache that has nothing to keep.
+            RecipeError: NO_GUIDE.
         """
         if self._made is None:
             self._made = self._load(context)
@@ -62,6 +65,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             denoiser=denoiser,
             selector=self.selector(),
             remasker=self.remasker(),
+            guidance=self._guiding.guidance(prompt, len(canvas.token_ids), denoiser, context, self.name),
             block_length=block_length,
             ends=isinstance(value, Prompt),
             sampling=context.generation.sampling,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
 from ptgflow.contracts.method import Reach
+from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -32,7 +33,7 @@ TOLERATES: dict[Cache, Reach] = {
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
-class MaskedOptions(RemaskOptions):
+class MaskedOptions(GuidanceOptions, RemaskOptions):
     """What every selector shares."""
 
     block_length: int | None = Field(
@@ -80,6 +81,13 @@ class ThresholdOptions(MaskedOptions):
         description="which position is committed where none is probable enough; null: the leftmost of a model with "
         "shifted logits, which the text before it predicts, and else the surest",
     )
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.progress != "surest" or self.guidance not in BY_A_GUIDE:
+            return found
+        reason = f"guidance={self.guidance} writes the leftmost position in any case, and progress is surest"
+        return (*found, Conflict(reason=reason, remedies=("progress=null", "guidance=none")))
 
 
 class FactorOptions(MaskedOptions):

@@ -118,6 +118,10 @@ class FullDenoiser:
         self._rows[self._admitted] = _Row(TextLayout(self._conventions, prompt, size))
         return self._admitted
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """As many mask tokens (LLaDA, arXiv 2502.09992, as its code has it)."""
+        return (self._conventions.mask_id,) * len(prompt)
+
     def free(self, row: int) -> None:
         del self._rows[row]
 

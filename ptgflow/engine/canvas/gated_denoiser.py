@@ -49,6 +49,7 @@ class GatedDenoiser:
         """
         self._pass = GatedPass(heads, model)
         self._cache = self._pass.new_cache(budget)
+        self._start = model.codec.start_id
         self._rows: dict[int, _Row] = {}
 
     def admit(self, prompt: tuple[int, ...], size: int) -> int:
@@ -58,6 +59,11 @@ class GatedDenoiser:
         row = self._cache.admit()
         self._rows[row] = _Row(prompt, [])
         return row
+
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """The token that a text begins with: the first place has to be predicted by something."""
+        del prompt
+        return (self._start,)
 
     def free(self, row: int) -> None:
         """Drop a row's keys and values."""

@@ -85,6 +85,19 @@ class GemmaDenoiser:
         self._rows[self._admitted] = _Row(prompt)
         return self._admitted
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """The token that a text begins with.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, where the configuration names none.
+        """
+        del prompt
+        start: int | None = self._network.config.text_config.bos_token_id
+        if start is None:
+            reason = "its configuration names no token that a text begins with, which stands for a missing prompt"
+            raise RunError([UNSUPPORTED_MODEL(model=self._name, reason=reason, help="choose another guidance")])
+        return (start,)
+
     def free(self, row: int) -> None:
         del self._rows[row]
 

@@ -3,9 +3,14 @@
 from collections import deque
 from typing import final
 
+from torch import Tensor
+
 from ptgflow.diagnostics import Diagnostic
 from ptgflow.diagnostics.codes.runtime import BATCH_HALVED, CANVAS_TOO_LONG, DECODE_LIMIT, UNKNOWN_TOKEN
+from ptgflow.engine.canvas.asking import Asked, admitted, predicted, released
 from ptgflow.engine.canvas.canvas_row import CanvasRow
+from ptgflow.engine.canvas.guidance import Guide, Judging, Question
+from ptgflow.engine.canvas.guidance.answering import answered
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser
 from ptgflow.engine.memory import is_out_of_memory
@@ -31,8 +36,8 @@ class CanvasLoop:
         self._next = 0
         self._passes = 0
         self._waiting: deque[RowId] = deque()
-        self._active: dict[RowId, int] = {}
-        """Rows in work, and their numbers with the denoiser."""
+        self._active: dict[RowId, Asked] = {}
+        """Rows in work."""
         self._rows: dict[RowId, CanvasRow] = {}
 
     @property
@@ -80,7 +85,7 @@ class CanvasLoop:
             self._fill_up()
             rows = list(self._active)
             try:
-                logits = self._denoiser.predict([self._rows[one].ask(self._active[one]) for one in rows])
+                logits = predicted(self._denoiser, [(self._rows[one], self._active[one]) for one in rows])
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -90,10 +95,15 @@ class CanvasLoop:
         if rows:
             self._passes += 1
         for one, found in zip(rows, logits, strict=True):
-            text = self._rows[one].settle(self._passes, found)
+            self._rows[one].propose(self._passes, found)
+        answers = self._answers(rows, failed)
+        for one in (one for one in rows if one not in failed):
+            text = self._rows[one].settle(answers.get(one))
             if text and self._rows[one].request.visible:
                 settled[one] = text
-        finished: dict[RowId, Decoded] = {one: self._rows[one].decoded() for one in rows if self._rows[one].finished}
+        finished: dict[RowId, Decoded] = {
+            one: self._rows[one].decoded() for one in rows if one not in failed and self._rows[one].finished
+        }
         for one in (*finished, *failed):
             self._leave(one)
         return Round(
@@ -108,28 +118,47 @@ class CanvasLoop:
     def _fill_up(self) -> None:
         while self._waiting and len(self._active) < self._max_rows:
             one = self._waiting.popleft()
-            request = self._rows[one].request
-            self._active[one] = self._denoiser.admit(request.prompt_ids, len(request.canvas))
+            self._active[one] = admitted(self._denoiser, self._rows[one].request)
+
+    def _answers(self, rows: list[RowId], failed: dict[RowId, Exception]) -> dict[RowId, Tensor]:
+        """What the guides say of what rows propose, where one is asked; rows that it has no memory for fail."""
+        by_guide: dict[int, tuple[Guide, list[Question]]] = {}
+        for one in rows:
+            guidance, question = self._rows[one].request.guidance, self._rows[one].question(one)
+            if isinstance(guidance, Judging) and question is not None:
+                by_guide.setdefault(id(guidance.guide), (guidance.guide, []))[1].append(question)
+        found: dict[RowId, Tensor] = {}
+        for guide, questions in by_guide.values():
+            answers, errors = answered(guide, questions)
+            found |= {RowId(row): logits for row, logits in answers.items()}
+            failed |= {RowId(row): self._too_large(RowId(row), error) for row, error in errors.items()}
+        return found
 
     def _make_room(self, rows: list[RowId], error: Exception, failed: dict[RowId, Exception]) -> list[Diagnostic]:
         """Go on with half of the rows; the others wait. One row alone fails."""
         if len(rows) <= 1:
             for one in rows:
-                tokens = len(self._rows[one].request.prompt_ids) + len(self._rows[one].request.canvas)
-                found = RunError([DECODE_LIMIT(rows=1, tokens=tokens, model=self._model.name)])
-                found.__cause__ = error
-                failed[one] = found
-                self._denoiser.free(self._active.pop(one))
+                failed[one] = self._too_large(one, error)
+                released(self._denoiser, self._active.pop(one))
             return []
         self._max_rows = max(len(rows) // 2, 1)
         for one in reversed(rows[self._max_rows :]):
-            self._denoiser.free(self._active.pop(one))
+            released(self._denoiser, self._active.pop(one))
             self._waiting.appendleft(one)
         return [BATCH_HALVED(rows=len(rows), fewer=self._max_rows, model=self._model.name)]
+
+    def _too_large(self, row: RowId, cause: Exception) -> RunError:
+        """What ends a row that there is no memory for, even alone."""
+        tokens = len(self._rows[row].request.prompt_ids) + len(self._rows[row].request.canvas)
+        found = RunError([DECODE_LIMIT(rows=1, tokens=tokens, model=self._model.name)])
+        found.__cause__ = cause
+        return found
 
     def _leave(self, row: RowId) -> None:
         if row in self._waiting:
             self._waiting.remove(row)
         if row in self._active:
-            self._denoiser.free(self._active.pop(row))
-        del self._rows[row]
+            released(self._denoiser, self._active.pop(row))
+        guidance = self._rows.pop(row).request.guidance
+        if isinstance(guidance, Judging):
+            guidance.guide.forget(row)

@@ -123,6 +123,10 @@ class Denoiser(Protocol):
         """
         ...
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """What is read in place of a prompt where a canvas is to be predicted as if there were none."""
+        ...
+
     def free(self, row: int) -> None:
         """Drop a row."""
         ...

@@ -28,6 +28,9 @@ class MarkovDenoiser:
         self.rows[self.admitted] = self.markovs[prompt]
         return self.admitted
 
+    def without(self, prompt):
+        return ()
+
     def free(self, row):
         del self.rows[row]
 
@@ -51,3 +54,35 @@ def line_of(markov, canvas, place):
     if canvas[place] != HOLE:
         return torch.nn.functional.one_hot(torch.tensor(canvas[place]), markov.vocab).double().log()
     return markov.predict(canvas)[sum(token == HOLE for token in canvas[:place])]
+
+
+class MarkovGuide:
+    """A `Guide` whose law of a token is that of a Markov model, given those before it."""
+
+    def __init__(self, markov, vocab, prompt=1):
+        self.markov, self.vocab, self.prompt = markov, vocab, prompt
+        self.known, self.passes = set(), 0
+
+    def answer(self, questions):
+        self.passes += 1
+        self.known |= {one.row for one in questions}
+        return [
+            spread(
+                torch.stack(
+                    [
+                        after(self.markov, [token - FIRST for token in one.text[self.prompt : place]])
+                        for place in one.wanted
+                    ]
+                ),
+                self.vocab,
+            )
+            for one in questions
+        ]
+
+    def forget(self, row):
+        self.known.discard(row)
+
+
+def after(markov, written):
+    """Log-probabilities of the token behind some."""
+    return markov.predict((*written, *[HOLE] * (markov.length - len(written))))[0]
