@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ptgflow.contracts.settings import Sampling
 from ptgflow.diagnostics import Diagnostic
@@ -18,9 +18,9 @@ from ptgflow.errors import RunError
 AskT = TypeVar("AskT")
 AskT_co = TypeVar("AskT_co", covariant=True)
 FoundT = TypeVar("FoundT")
-FoundT_contra = TypeVar("FoundT_contra", contravariant=True)
 FoundT_co = TypeVar("FoundT_co", covariant=True)
 RequestT = TypeVar("RequestT", bound="Placed")
+RowT = TypeVar("RowT", bound="PlacedRow[Any]")
 
 
 class Placed(Protocol):
@@ -47,7 +47,7 @@ class Placed(Protocol):
         ...
 
 
-class PlacedRow(Protocol[AskT_co, FoundT_contra]):
+class PlacedRow(Protocol[AskT_co]):
     """The state of a request between rounds."""
 
     @property
@@ -57,10 +57,6 @@ class PlacedRow(Protocol[AskT_co, FoundT_contra]):
 
     def ask(self, row: int) -> AskT_co:
         """What this round needs of the source, of its row `row`."""
-        ...
-
-    def settle(self, number: int, found: FoundT_contra, /) -> str:
-        """Take in what pass `number` predicts; the text that is settled now and was not before."""
         ...
 
     def decoded(self) -> Decoded:
@@ -84,7 +80,7 @@ class Source(Protocol[AskT, FoundT_co]):
         ...
 
 
-class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
+class RowLoop(ABC, Generic[RequestT, AskT, FoundT, RowT]):
     """Works on rows with one source, at most `max_rows` in a pass; more wait, first come, first served.
 
     One model pass a round. What a row becomes does not depend on which others are there.
@@ -101,13 +97,22 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
         self._active: dict[RowId, int] = {}
         """Rows in work, and their numbers with the source."""
         self._requests: dict[RowId, RequestT] = {}
-        self._rows: dict[RowId, PlacedRow[AskT, FoundT]] = {}
+        self._rows: dict[RowId, RowT] = {}
         self._warnings: list[Diagnostic] = []
         """To be told with the next round."""
 
     @abstractmethod
-    def _opened(self, request: RequestT) -> PlacedRow[AskT, FoundT]:
+    def _opened(self, request: RequestT) -> RowT:
         """A row in its first state."""
+
+    @abstractmethod
+    def _settle(
+        self, rows: Sequence[RowId], predicted: Sequence[FoundT], failed: dict[RowId, Exception]
+    ) -> dict[RowId, str]:
+        """Take in what this pass predicts; of each row the text that is settled now and was not before.
+
+        Rows that fail are put into `failed`.
+        """
 
     @property
     def idle(self) -> bool:
@@ -149,13 +154,12 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
         failed: dict[RowId, Exception] = {}
         warnings, self._warnings = self._warnings, []
         rows: list[RowId] = []
-        settled: dict[RowId, str] = {}
         predicted: Sequence[FoundT] = ()
         while self._waiting or self._active:
             self._fill_up()
             rows = list(self._active)
             try:
-                predicted = self._source.predict([self._rows[one].ask(self._active[one]) for one in rows])
+                predicted = self._predicted(rows)
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -164,11 +168,11 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
                 rows = []
         if rows:
             self._passes += 1
-        for one, found in zip(rows, predicted, strict=True):
-            text = self._rows[one].settle(self._passes, found)
-            if text and self._requests[one].visible:
-                settled[one] = text
-        finished: dict[RowId, Decoded] = {one: self._rows[one].decoded() for one in rows if self._rows[one].finished}
+        texts = self._settle(rows, predicted, failed)
+        settled = {one: text for one, text in texts.items() if text and self._requests[one].visible}
+        finished: dict[RowId, Decoded] = {
+            one: self._rows[one].decoded() for one in rows if one not in failed and self._rows[one].finished
+        }
         for one in (*finished, *failed):
             self._leave(one)
         return Round(
@@ -182,29 +186,48 @@ class RowLoop(ABC, Generic[RequestT, AskT, FoundT]):
 
     def _fill_up(self) -> None:
         while self._waiting and len(self._active) < self._max_rows:
-            one = self._waiting.popleft()
-            request = self._requests[one]
-            self._active[one] = self._source.admit(request.prompt_ids, request.size)
+            self._enter(self._waiting.popleft())
+
+    def _enter(self, row: RowId) -> None:
+        """Tell the source of a row."""
+        request = self._requests[row]
+        self._active[row] = self._source.admit(request.prompt_ids, request.size)
+
+    def _release(self, row: RowId) -> None:
+        """Let the source forget a row."""
+        self._source.free(self._active.pop(row))
+
+    def _predicted(self, rows: Sequence[RowId]) -> Sequence[FoundT]:
+        """One pass over all rows.
+
+        Raises:
+            SlotsFullError: there is no memory for it; no row has changed.
+        """
+        return self._source.predict([self._rows[one].ask(self._active[one]) for one in rows])
 
     def _make_room(self, rows: list[RowId], error: Exception, failed: dict[RowId, Exception]) -> list[Diagnostic]:
         """Go on with half of the rows; the others wait. One row alone fails."""
         if len(rows) <= 1:
             for one in rows:
-                tokens = len(self._requests[one].prompt_ids) + self._requests[one].size
-                found = RunError([DECODE_LIMIT(rows=1, tokens=tokens, model=self._model.name)])
-                found.__cause__ = error
-                failed[one] = found
-                self._source.free(self._active.pop(one))
+                failed[one] = self._too_large(one, error)
+                self._release(one)
             return []
         self._max_rows = max(len(rows) // 2, 1)
         for one in reversed(rows[self._max_rows :]):
-            self._source.free(self._active.pop(one))
+            self._release(one)
             self._waiting.appendleft(one)
         return [BATCH_HALVED(rows=len(rows), fewer=self._max_rows, model=self._model.name)]
+
+    def _too_large(self, row: RowId, cause: Exception) -> RunError:
+        """What ends a row that there is no memory for, even alone."""
+        tokens = len(self._requests[row].prompt_ids) + self._requests[row].size
+        found = RunError([DECODE_LIMIT(rows=1, tokens=tokens, model=self._model.name)])
+        found.__cause__ = cause
+        return found
 
     def _leave(self, row: RowId) -> None:
         if row in self._waiting:
             self._waiting.remove(row)
         if row in self._active:
-            self._source.free(self._active.pop(row))
+            self._release(row)
         del self._rows[row], self._requests[row]
