@@ -54,6 +54,8 @@ def _train(spec: LearningSpec) -> None:
     console, folder = terminal(), Path(spec.output)
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
         model = load_model(spec.model, spec.accelerate, progress=downloads)
+    # Every objective teaches from, or adapts, a model that writes from left to right.
+    model.check_causal()
     way = way_of(spec)
     with View(console, f"{way.title} for {model.name}", hits=top1_of(way.kind)) as view:
         facts = way.run(view, model)

@@ -17,7 +17,7 @@ class Capability(StrEnum):
     BIDIRECTIONAL = "bidirectional"
     """Sees both sides of a position."""
     MASK_TOKEN = "mask_token"
-    """Has a token that stands for a hole, or can be given one."""
+    """Can be shown a hole: it has a token that stands for one, can be given such a token, or takes noise for one."""
     NATIVE_MTP = "native_mtp"
     """The checkpoint brings modules that predict several tokens ahead."""
     ALIGNMENT_HEAD = "alignment_head"

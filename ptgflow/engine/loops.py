@@ -4,10 +4,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.edit.request import EditRequest
+from ptgflow.engine.oneshot.request import OneShotRequest
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.engine.rounds import Round, RowId
 
-Request = DecodeRequest | CanvasRequest | EditRequest
+Request = DecodeRequest | CanvasRequest | OneShotRequest | EditRequest
 """One row for a loop."""
 
 

@@ -12,10 +12,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.abilities import CAUSAL_DECODER
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.models import agreement
 from ptgflow.engine.models.agreement import Agreement
-from ptgflow.engine.models.card_check import CAUSAL_DECODER
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.errors import RunError

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ptgflow.compiler.source import Context
-from ptgflow.contracts import Conflict, MethodSpec, ModelCard, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Conflict, MethodSpec, ModelCard, Paradigm, StageOptions
 from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.diagnostics import Diagnostic, Location
 from ptgflow.diagnostics.codes import methods as codes
@@ -122,11 +122,12 @@ def _draft_card(node: Node, context: Context) -> ModelCard | None:
     name = node.options.draft_model() if node.options is not None else None
     if name is None or node.card is None or node.options is None:
         return None
-    at = context.source.locate(f"stages.{node.slot}.draft")
+    option = node.options.second_model
+    at = context.source.locate(f"stages.{node.slot}.{option}")
     card = context.source.card if name == context.source.card.name else context.cards.find(name)
     card = card or _checkpoint(name, node.card)
     if card is None:
-        choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.draft={{}}")
+        choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.{option}={{}}")
         choices += ", or a folder with a checkpoint"
         context.report.add(recipe_codes.UNKNOWN_MODEL(at, name=name, hint=choices))
         return None
@@ -144,8 +145,18 @@ def _checkpoint(name: str, target: ModelCard) -> ModelCard | None:
 def draft_tokenizer(
     node: Node, draft: ModelCard, has: str | None, wanted: str | None, at: Location | None = None
 ) -> Diagnostic:
-    """That a draft model writes other tokens than its target."""
+    """That a draft model, or a guide, writes other tokens than its target."""
     assert node.card is not None, "a bound stage has a card"
+    if node.options is not None and node.options.second_model == "guide":
+        return codes.GUIDE_TOKENIZER(
+            at,
+            stage=node,
+            slot=node.slot,
+            guide=draft.name,
+            target=node.card.name,
+            have=f"{draft.name}: tokenizer {has}",
+            want=f"{node.card.name}: tokenizer {wanted}",
+        )
     return codes.DRAFT_TOKENIZER(
         at,
         stage=node,
@@ -174,11 +185,19 @@ def _check_capabilities(node: Node, spec: MethodSpec, context: Context) -> None:
             needs=", ".join(sorted(missing)),
             model=card.name,
             has=", ".join(sorted(card.capabilities)) or "nothing",
+            notes=notes_on(missing, card.capabilities),
             hint=f"choose a model that has it, for example  model={able[0]}"
             if able
             else f"choose a model that has it, or another method: {_others(spec, card, context)}",
         )
     )
+
+
+def notes_on(missing: frozenset[Capability], has: frozenset[Capability]) -> tuple[str, ...]:
+    """What explains that a model lacks capabilities."""
+    if Capability.CAUSAL in missing and Capability.MASK_TOKEN in has:
+        return ("it is a masked model: it fills holes, and does not write from left to right (recipe=masked)",)
+    return ()
 
 
 def _has(card: ModelCard | None, spec: MethodSpec) -> bool:
