@@ -7,7 +7,7 @@ of the same kind. Nothing here runs a model or knows what else is in a batch.
 import hashlib
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ptgflow.contracts import Branches, Draft, Paradigm, Prompt, Segment, Shape, Text
@@ -208,7 +208,10 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
     track.records.append(record)
     track.critical_rounds += record.rounds
     _hold_to_contract(node, Draft if stage.drafting is not None else type(value), result)
-    yield Happened(kind="stage_end", track=track, slot=node.slot, details={"rounds": record.rounds})
+    details: dict[str, Any] = {"rounds": record.rounds}
+    if record.edits:
+        details["edits"] = [[asdict(change) for change in changes] for changes in record.edits]
+    yield Happened(kind="stage_end", track=track, slot=node.slot, details=details)
     return result
 
 
@@ -226,6 +229,7 @@ def _record(stage: BoundStage, value: Segment, result: object, answers: list[Dec
         own=total([answer.own for answer in answers]),
         verify_rounds=sum(answer.verify_rounds for answer in answers),
         how=result.how if isinstance(result, Branches) else _drafted_by(stage),
+        edits=tuple(changes for answer in answers for changes in answer.edits),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ptgflow.contracts import NO_GUARANTEE, Guarantee
+from ptgflow.engine.edit.changes import Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,9 @@ class StageRecord:
     verify_rounds: int = 0
     how: str = ""
     """What a split decided, and why."""
+    edits: tuple[Changes, ...] = ()
+    """What each round of an editor rewrote. Places are characters of the text before the round, so that undoing the
+    rounds from the last one on gives back what the stage was given."""
     agreement: float | None = field(init=False)
     """`own / tokens_out`: how much of what was written the target would have written there."""
 

@@ -79,7 +79,7 @@ class Worker:
         Args:
             loops: the decode loop of each model.
             models: the models themselves, by the same names.
-            max_rows: most rows in a pass of a loop over canvases, windows or texts, which are made when one is asked for.
+            max_rows: most rows in a pass of any other loop, which are made when one is asked for.
             tell: takes events.
         """
         self._loops: dict[LoopKey, Loop] = {(name, ""): loop for name, loop in loops.items()}
