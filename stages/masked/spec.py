@@ -42,7 +42,11 @@ class MaskedOptions(StageOptions):
         description="positions worked on at a time, left to right; null: as many as in the model's training, and all "
         "where that knew no blocks",
     )
-    cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
+    cache: Cache = Field(
+        default="none",
+        description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
+        "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
+    )
     remask: Remask = Field(default="none", description="what re-opens settled positions")
     weak: float = Field(
         default=0.3,
@@ -55,13 +59,14 @@ class MaskedOptions(StageOptions):
     )
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        if _WIDTH[REOPENS[self.remask]] <= _WIDTH[TOLERATES[self.cache]]:
+        return self.invalidated(f"remask={self.remask}", REOPENS[self.remask], "cache=none", "remask=none")
+
+    def invalidated(self, what: str, reach: Reach, *remedies: str) -> tuple[Conflict, ...]:
+        """That what re-opens positions does so where the cache keeps them."""
+        if _WIDTH[reach] <= _WIDTH[TOLERATES[self.cache]]:
             return ()
-        reason = (
-            f"remask={self.remask} re-opens positions {_where(REOPENS[self.remask])}, "
-            f"and cache={self.cache} {_kept(TOLERATES[self.cache])}"
-        )
-        return (Conflict(reason=reason, remedies=("cache=none", "remask=none"), of_a_cache=True),)
+        reason = f"{what} re-opens positions {_where(reach)}, and cache={self.cache} {_kept(TOLERATES[self.cache])}"
+        return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
 
 
 def _where(reach: Reach) -> str:
@@ -150,7 +155,7 @@ class MaskPredictOptions(MaskedOptions):
 
     def conflicts(self) -> tuple[Conflict, ...]:
         if self.remask == "none":
-            return super().conflicts()
+            return self.invalidated("mask_predict", "block", "cache=none")
         reason = f"mask_predict re-opens by its own schedule, and remask={self.remask} would re-open, too"
         return (Conflict(reason=reason, remedies=("remask=none",)),)
 

@@ -79,7 +79,7 @@ class FullDenoiser:
         Raises:
             RunError: UNSUPPORTED_MODEL, for a model without the mask token, or whose attention cannot be masked freely.
         """
-        _check(network, conventions, name)
+        check_network(network, conventions, name)
         self._network = network
         self._conventions = conventions
         self._choose = chooser(cache, conventions)
@@ -145,7 +145,7 @@ class FullDenoiser:
         if layers is not None:
             _keep(jobs, layers)
         line = {column: number for number, column in enumerate(wanted)}
-        logits = self._over_target(output.logits)
+        logits = over_target(output.logits, self._conventions.mask_id, self._vocab)
         return [logits[at, [line[columns[at][row]] for row in job.rows]] for at, job in enumerate(jobs)]
 
     def _layers(self, kept: list[KeptStates]) -> list[KeptLayer]:
@@ -160,16 +160,23 @@ class FullDenoiser:
         dtype = self._network.dtype
         return additive(visible[:, None], dtype, torch.finfo(dtype).min)
 
-    def _over_target(self, logits: Float[Tensor, "rows wanted all"]) -> Float[Tensor, "rows wanted vocab"]:
-        """In fp32, over the target's tokens, of which a mask token is none that could be written."""
-        logits = logits[..., : self._vocab].float()
-        if self._conventions.mask_id < logits.shape[-1]:
-            logits[..., self._conventions.mask_id] = -torch.inf
-        return logits
+
+def over_target(
+    logits: Float[Tensor, "rows wanted all"], mask_id: int, vocab: int | None
+) -> Float[Tensor, "rows wanted vocab"]:
+    """In fp32, over the target's tokens, of which a mask token is none that could be written."""
+    logits = logits[..., :vocab].float()
+    if mask_id < logits.shape[-1]:
+        logits[..., mask_id] = -torch.inf
+    return logits
 
 
-def _check(network: PreTrainedModel, conventions: MaskedConventions, name: str) -> None:
-    """Whether a network can be asked so."""
+def check_network(network: PreTrainedModel, conventions: MaskedConventions, name: str) -> None:
+    """Whether a network can be asked so.
+
+    Raises:
+        RunError: UNSUPPORTED_MODEL.
+    """
     embedding: Any = network.get_input_embeddings()
     reason, rows = None, embedding.weight.shape[0]
     attention = network.config._attn_implementation
