@@ -4,9 +4,10 @@
         [--system NAME="recipe=masked stages.fill.threshold=0.8"]...
 
 PROMPTS.jsonl is read as by `engine.py`. Each system is a recipe with overrides and answers all prompts together,
-greedily. For each: NFE (model evaluations) a token; perplexity of its texts under the autoregressive model, after the
-prompt; distinct-1 and distinct-2 (different words and pairs of words, of all, arXiv 1510.03055); the share of 4-grams
-of words that stood in the same text before; and ROUGE-L (F1 on words) against what `ar` answers.
+greedily. For each: NFE (model evaluations) a token, those of a guide among them; perplexity of its texts under the
+autoregressive model, after the prompt; distinct-1 and distinct-2 (different words and pairs of words, of all, arXiv
+1510.03055); the share of 4-grams of words that stood in the same text before; and ROUGE-L (F1 on words) against what
+`ar` answers.
 """
 
 import argparse
@@ -45,6 +46,14 @@ SYSTEMS = {
     "maskgit 8": f"{FILL}maskgit",
     "wino, remask wino": f"{FILL}wino stages.fill.remask=wino",
     "mask_predict 10": f"{FILL}mask_predict",
+    "threshold 0.9, cfg 1": "recipe=masked stages.fill.guidance=cfg",
+    "topk 16, agreement": f"{FILL}topk stages.fill.k=16 stages.fill.guidance=agreement",
+    **{
+        f"topk 16, apd {ratio}": f"{FILL}topk stages.fill.k=16 stages.fill.guidance=apd "
+        f"stages.fill.guidance_ratio={ratio}"
+        for ratio in (0.3, 0.5, 0.7)
+    },
+    "threshold 0.6, agreement": "recipe=masked stages.fill.threshold=0.6 stages.fill.guidance=agreement",
 }
 """What is compared when no system is named."""
 
@@ -75,6 +84,11 @@ def rouge_l(words: Sequence[str], other: Sequence[str]) -> float:
         for at, one in enumerate(other, 1):
             last, row[at] = row[at], last + 1 if word == one else max(row[at], row[at - 1])
     return 2 * row[-1] / max(len(words) + len(other), 1)
+
+
+def guided(result: Result) -> int:
+    """Passes of a guide, which stand beside the rounds of the masked model."""
+    return sum(one.verify_rounds for one in result.metrics.stages if one.method.startswith("masked/"))
 
 
 def negative_log_likelihood(model: LoadedModel, prompt: str, result: Result) -> float:
@@ -127,7 +141,7 @@ def main() -> None:
         tokens = sum(len(one.token_ids) for one in answers)
         losses = sum(negative_log_likelihood(target, prompt, one) for prompt, one in zip(prompts, answers, strict=True))
         rows[name] = {
-            "nfe_per_token": sum(one.metrics.rounds for one in answers) / tokens,
+            "nfe_per_token": sum(one.metrics.rounds + guided(one) for one in answers) / tokens,
             "perplexity": math.exp(losses / tokens),
             "distinct_1": distinct(texts, 1),
             "distinct_2": distinct(texts, 2),

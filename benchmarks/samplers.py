@@ -23,6 +23,7 @@ from ptgflow.engine.canvas.selectors import (
     Everything,
     Factor,
     MaskGit,
+    ReMdmFill,
     SlowFast,
     TauLeaping,
     Threshold,
@@ -90,6 +91,12 @@ CORRECTED = [
     Row(Everything()),
     *(Row(Everything(), P2(steps=4, eta=eta)) for eta in (0.0, 1.0, 2.0)),
     *(Row(Everything(), MaskPredict(iterations=steps), remembers=True) for steps in (2, 3, 4)),
+    Row(TauLeaping(steps=8), chance=True),
+    *(
+        Row(ReMdmFill(mode=mode, steps=steps, eta=eta), ReMdm(mode=mode, steps=steps, eta=eta), chance=True)
+        for mode, steps, eta in (("cap", 8, 0.2), ("rescale", 8, 0.2), ("rescale", 8, 1.0), ("loop", 8, 0.2))
+    ),
+    Row(ReMdmFill(mode="cap", steps=16, eta=0.2), ReMdm(mode="cap", steps=16, eta=0.2), chance=True),
     Row(Wino(threshold=0.6)),
     *(Row(Wino(threshold=0.6), WinoBack(threshold_back=back)) for back in (0.7, 0.9)),
 ]

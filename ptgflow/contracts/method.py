@@ -1,7 +1,7 @@
 """Method specifications: the torch-free table entry of one implementation of a paradigm."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,8 +34,11 @@ class StageOptions(BaseModel):
     model: str | None = None
     """Card of the model that this stage runs on; null: the recipe's model."""
 
+    second_model: ClassVar[str] = "draft"
+    """The option that names a second model."""
+
     def draft_model(self) -> str | None:
-        """Card of a second model, which drafts for the first; None: there is none."""
+        """Card of a second model, which drafts for the first, or guides it; None: there is none."""
         return None
 
     def reencodes(self) -> bool:

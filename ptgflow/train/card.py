@@ -99,7 +99,13 @@ def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[One
     return {
         "kind": "oneshot",
         **_of_the_base(spec, trained.objective.config.base, trained),
-        "oneshot": spec.model_dump(include={"decoder", "rank", "places", "told_lengths", "length_weight"}),
+        "oneshot": {
+            "decoder": spec.decoder,
+            "rank": spec.rank,
+            "places": spec.places,
+            "window": spec.window,
+            "told_lengths": spec.told,
+        },
         "start": None if spec.start is None else _start(Path(spec.start)),
         "left_out": left_out,
         **_of_the_run(spec, model, trained, ()),

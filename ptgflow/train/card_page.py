@@ -132,8 +132,8 @@ def _of_oneshot(facts: Facts) -> tuple[str, str, Rows]:
     rows = [
         ("decoder", str(own["decoder"])),
         ("rank of the adapters", str(own["rank"])),
-        ("places of the window", str(own["places"])),
-        ("answers left out, which are longer", str(facts["left_out"])),
+        ("places of the window", str(own["window"])),
+        (f"answers left out, which are longer than {own['places']} tokens", str(facts["left_out"])),
         ("share of windows whose length is told", str(own["told_lengths"])),
         *_begun(facts),
     ]

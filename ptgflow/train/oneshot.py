@@ -1,7 +1,6 @@
 """Training of one-shot generation: what it is, what it learns from, and the run."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,7 @@ import torch
 from ptgflow.diagnostics.codes.runtime import HEADS_MISMATCH, NO_SHORT_ANSWERS
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_model import written_of
-from ptgflow.engine.heads.loading import CONFIG, load_heads
+from ptgflow.engine.heads.loading import load_heads, said_kind
 from ptgflow.engine.heads.target import base_of, layer_sizes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.oneshot.network import OneShotNet
@@ -43,15 +42,14 @@ def train_oneshot(
         taps=(),
         own_output=False,
         rank=spec.rank,
-        block_length=spec.places,
+        block_length=spec.window,
         decoder=spec.decoder,
         **layer_sizes(model),
     )
     teacher = teacher_of(model, torch.arange(model.vocab_size, device=model.device))
     torch.manual_seed(spec.seed)
-    objective = OneShotObjective(
-        config, teacher, told_lengths=spec.told_lengths, length_weight=spec.length_weight, seed=spec.seed
-    )
+    weight = 0.1 if spec.length_weight is None else spec.length_weight
+    objective = OneShotObjective(config, teacher, told_lengths=spec.told, length_weight=weight, seed=spec.seed)
     if spec.start is not None:
         begin_with(Path(spec.start), objective.network, model)
     material, left_out = _short(gathered(spec, model, (), watch, answers=answers), spec, model)
@@ -66,7 +64,7 @@ def begin_with(folder: Path, network: OneShotNet, model: LoadedModel) -> None:
     Raises:
         RunError: HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
     """
-    kind = "oneshot" if _said_kind(folder) == "oneshot" else "masked"
+    kind = "oneshot" if said_kind(folder) == "oneshot" else "masked"
     known = load_heads(folder, model, kind=kind)
     there, here, tensors = known.config, network.config, known.tensors
     facts = [("rank", here.rank, there.rank)]
@@ -82,15 +80,6 @@ def begin_with(folder: Path, network: OneShotNet, model: LoadedModel) -> None:
     if findings:
         raise RunError(findings)
     network.load_state_dict({**network.state_dict(), **tensors})
-
-
-def _said_kind(folder: Path) -> object:
-    """What a folder says it is; whatever is wrong with it is told when it is loaded."""
-    try:
-        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return said.get("kind") if isinstance(said, dict) else None
 
 
 def _short(material: Material, spec: OneShotSpec, model: LoadedModel) -> tuple[Material, int]:

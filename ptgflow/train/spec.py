@@ -211,23 +211,34 @@ class SdttSpec(LearningSpec):
         return beta_of(value, info)
 
 
+_ALIGNED: Final = frozenset({"ctc", "dag"})
+"""Decoders with more places than tokens."""
+
+
 class OneShotSpec(LearningSpec):
     """A whole configuration of training a model to write short answers in one pass (`objective=oneshot`)."""
 
     objective: Literal["oneshot"] = "oneshot"
     decoder: Decoder = Field(default="argmax", description="how a text is read off a pass")
     rank: int = Field(default=16, ge=1, description="of the adapters")
-    places: int = Field(
-        default=16, ge=2, le=256, description="places of the window: longer answers are not learnt from"
+    places: int = Field(default=16, ge=2, le=256, description="tokens of the longest answer that is learnt from")
+    upsample: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="of ctc and dag: places of the window for each token of the longest answer; null: 2 and 4",
     )
-    told_lengths: float = Field(
-        default=0.25,
+    told_lengths: float | None = Field(
+        default=None,
         ge=0.0,
         le=1.0,
-        description="share of windows in which end tokens stand behind the answer's places",
+        description="of argmax and crf: share of windows in which end tokens stand behind the answer's places; "
+        "null: 0.25",
     )
-    length_weight: float = Field(
-        default=0.1, ge=0.0, description="of the length head's loss, beside that of the tokens"
+    length_weight: float | None = Field(
+        default=None,
+        ge=0.0,
+        description="of argmax and crf: of the length head's loss, beside that of the tokens; null: 0.1",
     )
     start: str | None = Field(
         default=None,
@@ -242,3 +253,28 @@ class OneShotSpec(LearningSpec):
             reason = f"answers of max_tokens={most} tokens do not show which of them end within so many places"
             raise ValueError(f"{reason}; write max_tokens={value + 1} or more")
         return value
+
+    @field_validator("upsample", "told_lengths", "length_weight")
+    @classmethod
+    def _of_the_decoder(cls, value: float | None, info: ValidationInfo) -> float | None:
+        decoder, aligned = info.data.get("decoder"), info.field_name == "upsample"
+        if value is not None and (decoder in _ALIGNED) is not aligned:
+            of = "ctc and dag" if aligned else "argmax and crf"
+            raise ValueError(f"it is of the decoders {of}, and decoder is {decoder}")
+        if aligned and decoder == "ctc" and value == 1:
+            raise ValueError("ctc needs room for blanks between tokens that are alike; write upsample=2 or more")
+        return value
+
+    @property
+    def window(self) -> int:
+        """Places of the window."""
+        more = {"ctc": 2, "dag": 4}.get(self.decoder, 1) if self.upsample is None else self.upsample
+        # A path through a graph writes an end token, too.
+        return self.places * more + (self.decoder == "dag")
+
+    @property
+    def told(self) -> float:
+        """The share of windows that are told their length."""
+        if self.decoder in _ALIGNED:
+            return 0.0
+        return 0.25 if self.told_lengths is None else self.told_lengths

@@ -6,7 +6,6 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.engine.canvas.filler import Filler
-from ptgflow.engine.canvas.remasking import REMASKERS
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
@@ -16,6 +15,8 @@ from ptgflow.engine.request import JointDrafter
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
 from ptgflow.stages.masked.fillers import filler_of, refusal
+from ptgflow.stages.masked.guiding import Guiding
+from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
@@ -31,6 +32,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         self._options = options
         self._filler: Filler | None = None
         """Who fills the holes. It is made once: it may hold weights."""
+        self._guiding = Guiding(options)
 
     @abstractmethod
     def selector(self) -> Selector:
@@ -38,7 +40,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
     def remasker(self) -> Remasker | None:
         """The rule that opens again, if there is one."""
-        return None if self._options.remask == "none" else REMASKERS[self._options.remask]()
+        return remasker_of(self._options)
 
     @property
     def usual_progress(self) -> Literal["surest", "leftmost"]:
@@ -50,6 +52,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
         Raises:
             RunError: what is wrong with the adapters, or STAGE_FAILED for options that the model cannot serve.
+            RecipeError: NO_GUIDE.
         """
         fresh = self._filler is None
         filler = self._filler = self._filler or self._load(context)
@@ -66,6 +69,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             denoiser=filler.denoiser,
             selector=self.selector(),
             remasker=self.remasker(),
+            guidance=self._guiding.guidance(prompt, len(canvas.token_ids), filler.denoiser, context, self.name),
             block_length=block_length,
             block_begins=-filler.before(prompt, block_length),
             ends=isinstance(value, Prompt),

@@ -3,12 +3,14 @@
 from typing import ClassVar, final
 
 from ptgflow.engine.canvas.remasking.mask_predict import MaskPredict as WeakestAgain
+from ptgflow.engine.canvas.remasking.remdm import ReMdm
 from ptgflow.engine.canvas.rules import Remasker, Selector
 from ptgflow.engine.canvas.selectors import (
     entropy_bound,
     everything,
     factor,
     maskgit,
+    remdm,
     slow_fast,
     tau_leaping,
     threshold,
@@ -17,6 +19,7 @@ from ptgflow.engine.canvas.selectors import (
 )
 from ptgflow.stages.masked import spec
 from ptgflow.stages.masked.filling import Filling
+from ptgflow.stages.masked.remaskers import parameters_of, remasker_of
 
 
 @final
@@ -73,13 +76,22 @@ class SlowFast(Filling[spec.SlowFastOptions]):
 
 
 @final
-class TauLeaping(Filling[spec.StepsOptions]):
-    """Each by chance."""
+class TauLeaping(Filling[spec.TauLeapingOptions]):
+    """Each by chance; where ReMDM opens some again, with its probability, which makes up for that."""
 
     name: ClassVar[str] = "tau_leaping"
 
     def selector(self) -> Selector:
-        return tau_leaping.TauLeaping(steps=self._options.steps, schedule=self._options.schedule)
+        own = self._options
+        if own.remask == "remdm":
+            return remdm.ReMdmFill(**{**parameters_of(own), "steps": own.steps})
+        return tau_leaping.TauLeaping(steps=own.steps, schedule=own.schedule)
+
+    def remasker(self) -> Remasker | None:
+        own = self._options
+        if own.remask == "remdm":
+            return ReMdm(**{**parameters_of(own), "steps": own.steps})
+        return remasker_of(own)
 
 
 @final

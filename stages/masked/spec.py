@@ -4,11 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
 from ptgflow.contracts.method import Reach
+from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
+from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
-Remask = Literal["none", "remdm", "p2", "gibbs", "uninformed", "wino"]
 
 REOPENS: dict[Remask, Reach] = {
     "none": "nothing",
@@ -32,7 +33,7 @@ TOLERATES: dict[Cache, Reach] = {
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
-class MaskedOptions(StageOptions):
+class MaskedOptions(GuidanceOptions, RemaskOptions):
     """What every selector shares."""
 
     block_length: int | None = Field(
@@ -47,7 +48,6 @@ class MaskedOptions(StageOptions):
         description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
         "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
     )
-    remask: Remask = Field(default="none", description="what re-opens settled positions")
     weak: float = Field(
         default=0.3,
         ge=0.0,
@@ -59,7 +59,10 @@ class MaskedOptions(StageOptions):
     )
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        return self.invalidated(f"remask={self.remask}", REOPENS[self.remask], "cache=none", "remask=none")
+        return (
+            *super().conflicts(),
+            *self.invalidated(f"remask={self.remask}", REOPENS[self.remask], "cache=none", "remask=none"),
+        )
 
     def invalidated(self, what: str, reach: Reach, *remedies: str) -> tuple[Conflict, ...]:
         """That what re-opens positions does so where the cache keeps them."""
@@ -87,6 +90,13 @@ class ThresholdOptions(MaskedOptions):
         "an autoregressive model, which the text before it predicts, and else the surest",
     )
 
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.progress != "surest" or self.guidance not in BY_A_GUIDE:
+            return found
+        reason = f"guidance={self.guidance} writes the leftmost position in any case, and progress is surest"
+        return (*found, Conflict(reason=reason, remedies=("progress=null", "guidance=none")))
+
 
 class FactorOptions(MaskedOptions):
     """Commit as many as are probable enough together."""
@@ -106,7 +116,7 @@ class TopKOptions(MaskedOptions):
 class EntropyBoundOptions(MaskedOptions):
     """Commit as many as the entropy bound allows."""
 
-    gamma: float = Field(default=0.15, ge=0.0, description="most entropy of all committed but the largest, in nats")
+    gamma: float = Field(default=0.15, gt=0.0, description="most entropy of all committed but the largest, in nats")
 
 
 class SlowFastOptions(MaskedOptions):
@@ -115,8 +125,16 @@ class SlowFastOptions(MaskedOptions):
     explore: int = Field(default=6, ge=1, description="rounds of a slow phase")
     reach: float = Field(default=0.3, ge=0.0, le=1.0, description="least confidence of a position inside the span")
     window: int = Field(default=2, ge=1, description="rounds over which the span's end must be stable")
-    spread: float = Field(default=1.0, ge=0.0, description="largest variance of the span's end in that window")
-    high: float = Field(default=0.9, ge=0.0, le=1.0, description="least confidence that the fast phase commits")
+    spread: float = Field(default=1.0, gt=0.0, description="largest variance of the span's end in that window")
+    high: float = Field(default=0.9, gt=0.0, le=1.0, description="least confidence that the fast phase commits")
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.window <= self.explore:
+            return found
+        reason = f"a span must be stable for window={self.window} rounds, and a slow phase has explore={self.explore}"
+        remedies = (f"window={self.explore}", f"explore={self.window}")
+        return (*found, Conflict(reason=reason, remedies=remedies))
 
 
 class StepsOptions(MaskedOptions):
@@ -129,11 +147,27 @@ class StepsOptions(MaskedOptions):
         return (*super().conflicts(), *self.too_many(self.block_length))
 
     def too_many(self, places: int | None) -> tuple[Conflict, ...]:
-        """Rounds in which nothing could be committed, as there are fewer places than rounds."""
-        if places is None or self.steps <= places:
+        """Rounds with nothing to commit: there are fewer places than rounds, and none is opened again."""
+        if places is None or self.steps <= places or self.remask != "none":
             return ()
         reason = f"steps={self.steps} rounds for blocks of {places} positions leave rounds with nothing to commit"
         return (Conflict(reason=reason, remedies=(f"steps={places}", f"block_length={self.steps}")),)
+
+
+class TauLeapingOptions(StepsOptions):
+    """Commit by chance; with `remask=remdm` the two are one sampler, and share one schedule."""
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.remask != "remdm":
+            return found
+        if self.remask_steps is not None:
+            reason = f"with tau_leaping remdm has the rounds of steps={self.steps}, and remask_steps would be others"
+            found = (*found, Conflict(reason=reason, remedies=("remask_steps=null",)))
+        if self.schedule != "linear":
+            reason = f"remask=remdm has a schedule of its own, and schedule is {self.schedule}"
+            found = (*found, Conflict(reason=reason, remedies=("schedule=linear", "remask=none")))
+        return found
 
 
 class MaskGitOptions(StepsOptions):
@@ -154,10 +188,24 @@ class MaskPredictOptions(MaskedOptions):
     iterations: int = Field(default=10, ge=1, le=1024, description="rounds of each block")
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        if self.remask == "none":
-            return self.invalidated("mask_predict", "block", "cache=none")
-        reason = f"mask_predict re-opens by its own schedule, and remask={self.remask} would re-open, too"
-        return (Conflict(reason=reason, remedies=("remask=none",)),)
+        fields = type(self).model_fields
+        own = {
+            name: fields[name].default
+            for name in ("remask", *REMASK_PARAMETERS)
+            if getattr(self, name) != fields[name].default
+        }
+        without = self.model_copy(update=own)
+        return (
+            *super(MaskPredictOptions, without).conflicts(),
+            *self.invalidated("mask_predict", "block", "cache=none"),
+            *(
+                Conflict(
+                    reason=f"mask_predict re-opens by its own schedule, and {name}={getattr(self, name)} is of another",
+                    remedies=(f"{name}={default or 'null'}",),
+                )
+                for name, default in own.items()
+            ),
+        )
 
 
 _NEEDS = frozenset({Capability.MASK_TOKEN})
@@ -216,7 +264,7 @@ METHODS = (
         "TauLeaping",
         "commit each position by chance, with the same probability for all",
         "tau-leaping, arXiv 2205.14987; MDLM, arXiv 2406.07524",
-        StepsOptions,
+        TauLeapingOptions,
     ),
     _method(
         "maskgit",

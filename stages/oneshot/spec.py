@@ -4,22 +4,52 @@ from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, MethodSpec, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, StageOptions
+
+
+class WritingOptions(StageOptions):
+    """What every decoder shares."""
+
+    weights: str | None = Field(
+        default=None, description="a folder that `ptgflow train objective=oneshot` has written; null: what ships"
+    )
+
+
+class LengthOptions(WritingOptions):
+    """How long the text is to be, of decoders that write a token in each place."""
+
+    length: Literal["fixed", "predicted", "beam"] = Field(
+        default="fixed",
+        description="`fixed`: the window, in which an end token ends the text sooner; `predicted`: the length head's "
+        "likeliest; `beam`: its likeliest ones, among which the model itself chooses",
+    )
+    beam: int | None = Field(default=None, ge=2, le=64, description="of length=beam: lengths that are tried; null: 4")
+    places: int | None = Field(
+        default=None, ge=1, le=1024, description="places of the window: most tokens of the text; null: as in training"
+    )
+
+    @property
+    def tried(self) -> int:
+        """How many lengths are tried."""
+        return {"fixed": 0, "predicted": 1, "beam": self.beam or _LENGTHS}[self.length]
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        if self.beam is None or self.length == "beam":
+            return ()
+        reason = f"beam={self.beam} is of length=beam, and length is {self.length}"
+        return (Conflict(reason=reason, remedies=("length=beam", "beam=null")),)
+
+
+_LENGTHS = 4
+"""As many lengths are tried by default."""
+
+
+class ArgmaxOptions(LengthOptions):
+    """Each place by itself; also with adapters for canvases."""
 
 
 class DecoderOptions(StageOptions):
-    """What every decoder shares."""
-
-    length: Literal["fixed", "predicted", "beam"] = Field(default="fixed", description="how the length is chosen")
-
-
-class ArgmaxOptions(StageOptions):
-    """One canvas of a fixed length; an end token in it ends the text sooner."""
-
-    places: int = Field(default=16, ge=1, le=1024, description="places of the canvas: most tokens of the text")
-    weights: str | None = Field(
-        default=None, description="a folder with adapters for canvases; null: those that ship for the model"
-    )
+    """What is not implemented yet."""
 
 
 METHODS = (

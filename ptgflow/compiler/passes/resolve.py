@@ -122,11 +122,12 @@ def _draft_card(node: Node, context: Context) -> ModelCard | None:
     name = node.options.draft_model() if node.options is not None else None
     if name is None or node.card is None or node.options is None:
         return None
-    at = context.source.locate(f"stages.{node.slot}.draft")
+    option = node.options.second_model
+    at = context.source.locate(f"stages.{node.slot}.{option}")
     card = context.source.card if name == context.source.card.name else context.cards.find(name)
     card = card or _checkpoint(name, node.card)
     if card is None:
-        choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.draft={{}}")
+        choices = hint(name, context.cards.names(), write=f"stages.{node.slot}.{option}={{}}")
         choices += ", or a folder with a checkpoint"
         context.report.add(recipe_codes.UNKNOWN_MODEL(at, name=name, hint=choices))
         return None
@@ -144,8 +145,18 @@ def _checkpoint(name: str, target: ModelCard) -> ModelCard | None:
 def draft_tokenizer(
     node: Node, draft: ModelCard, has: str | None, wanted: str | None, at: Location | None = None
 ) -> Diagnostic:
-    """That a draft model writes other tokens than its target."""
+    """That a draft model, or a guide, writes other tokens than its target."""
     assert node.card is not None, "a bound stage has a card"
+    if node.options is not None and node.options.second_model == "guide":
+        return codes.GUIDE_TOKENIZER(
+            at,
+            stage=node,
+            slot=node.slot,
+            guide=draft.name,
+            target=node.card.name,
+            have=f"{draft.name}: tokenizer {has}",
+            want=f"{node.card.name}: tokenizer {wanted}",
+        )
     return codes.DRAFT_TOKENIZER(
         at,
         stage=node,

@@ -97,6 +97,23 @@ NO_DRAFT_MODEL: Final = Rule(
     what="The drafters `model` and `cascade` propose what a second, smaller model writes, and none was named.",
     why="There is no good default: the draft model has to fit the target.",
 )
+GUIDE_TOKENIZER: Final = Rule(
+    code="PTG410",
+    slug="guide-tokenizer-mismatch",
+    message="{stage} has {guide!r} guide {target!r}, and their tokenizers differ",
+    help="write stages.{slot}.guide=NAME with a card, or a folder with a checkpoint, of the same tokenizer, or null",
+    what="A guide reads the token ids that a masked model proposes, which mean other words to another tokenizer.",
+    why="What it says about them would be about another text.",
+)
+NO_GUIDE: Final = Rule(
+    code="PTG412",
+    slug="no-guide",
+    message="{stage} has no autoregressive model that could guide it: {reason}",
+    help="write stages.{slot}.guide=NAME (a card, or a folder with a checkpoint), or stages.{slot}.guidance=none",
+    what="`agreement` and `apd` ask a model that reads from left to right. A masked model that was adapted from one "
+    "has it in itself; to others one has to be named.",
+    why="There is no good default: it has to have the same tokenizer, and to read as long a text.",
+)
 UNUSABLE_PLUGIN: Final = Rule(
     code="PTG411",
     slug="unusable-plugin",

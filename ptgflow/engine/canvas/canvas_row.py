@@ -8,11 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.contracts.kinds import FinishReason, Verdict
+from ptgflow.engine.canvas.guidance import Judging, Question
+from ptgflow.engine.canvas.guidance.product import drawn, noise_for
+from ptgflow.engine.canvas.proposal import Proposal, law_of
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import CanvasAsk, Settled, Sight
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.request import Decoded
-from ptgflow.engine.sampling import History, Place, Prediction, predict
+from ptgflow.engine.sampling import History, Place, predict
 from ptgflow.engine.text_stream import cut_tokens, settled_length, stop_at
 from ptgflow.engine.trees import EMPTY
 
@@ -39,6 +42,10 @@ class CanvasRow:
         self._block = range(0)
         self._rounds_of_block = 0
         self._passes: list[int] = []
+        self._proposal: Proposal | None = None
+        """Of a round under way."""
+        self._guided = self._judged = self._confirmed = 0
+        """How often the guide was asked, about how many tokens, and how many of these were written."""
         self._ended: FinishReason | None = None
         self._length = len(self._tokens)
         """Places that are part of the text."""
@@ -61,50 +68,71 @@ class CanvasRow:
             holes=frozenset(self._holes),
             block=self._block,
             wanted=tuple(self._wanted()),
+            doubted=tuple(self._doubted()),
         )
 
-    def settle(self, number: int, logits: Float[Tensor, "wanted vocab"]) -> str:
-        """Take in what pass `number` predicts; the text that is settled now and was not before."""
+    def propose(self, number: int, logits: Float[Tensor, "lines vocab"]) -> None:
+        """Take in what pass `number` predicts; `settle` follows."""
         self._passes.append(number)
-        wanted = self._wanted()
-        if not self.request.ends:
-            logits = logits.index_fill(1, torch.tensor(sorted(self._codec.eos_ids), device=logits.device), -math.inf)
-        at = [place for place, one in enumerate(wanted) if one in self._holes]
-        holes = [wanted[one] for one in at]
-        sampling = self.request.sampling
-        places = [
-            Place(
-                sampling=sampling,
-                seed=self.request.seed + _STRIDE * len(self._passes),
-                history=self._history,
-                tree=EMPTY,
-                start=place,
-                draws=True,
-            )
-            for place in holes
-        ]
+        logits = self._without_ends(logits)
+        lines = [*self._wanted(), *self._doubted()]
+        at = [line for line, place in enumerate(lines) if place in self._holes]
+        holes, sampling, guidance = [lines[line] for line in at], self.request.sampling, self.request.guidance
+        coupled = isinstance(guidance, Judging) and guidance.coupled and sampling.temperature > 0
+        places = [self._place(place, draws=not coupled) for place in holes]
         found = predict(logits[at], places)
-        law = self._law(logits[at], found)
-        tokens = torch.tensor(found.tokens, device=law.device)
-        chosen = self._selector.select(
+        law = logits[at].log_softmax(dim=-1) if sampling.temperature == 0 else law_of(found, len(at))
+        noise = noise_for(law, self._generator) if coupled else None
+        tokens = found.tokens if noise is None else drawn(law, noise)
+        chosen: list[bool] = self._selector.select(
             Sight(
                 positions=torch.tensor(holes, device=law.device),
-                tokens=tokens,
+                tokens=torch.tensor(tokens, device=law.device),
                 law=law,
                 block=self._block,
                 round=self._rounds_of_block,
                 generator=self._generator,
             )
+        ).tolist()
+        self._proposal = Proposal(
+            lines=lines,
+            logits=logits,
+            holes=holes,
+            places=places,
+            found=found,
+            law=law,
+            tokens=tokens,
+            noise=noise,
+            chosen=chosen,
         )
-        scores: list[float] = law.gather(1, tokens[:, None])[:, 0].tolist()
-        fresh = [(line, place) for line, (place, take) in enumerate(zip(holes, chosen.tolist(), strict=True)) if take]
-        tops = found.top([line for line, _ in fresh], sampling.logprobs or 0)
-        for (line, place), top in zip(fresh, tops, strict=True):
-            self._tokens[place], self._scores[place], self._tops[place] = found.tokens[line], scores[line], top
+
+    def question(self, row: int) -> Question | None:
+        """What the row's guide has to be asked, of row `row`, before the proposal is settled."""
+        if not isinstance(self.request.guidance, Judging):
+            return None
+        return self._proposed.question(row, self.request.prompt_ids, self._tokens)
+
+    def settle(self, guided: Float[Tensor, "judged vocab"] | None = None) -> str:
+        """Write what was proposed and the guide confirms; the text that is settled now and was not before."""
+        one, guidance = self._proposed, self.request.guidance
+        taken = [line for line, take in enumerate(one.chosen) if take]
+        if isinstance(guidance, Judging):
+            guided = None if guided is None else self._without_ends(guided)
+            taken = list(range(one.judged(guidance, guided)))
+            self._guided += guided is not None
+            self._judged += 0 if guided is None else len(guided)
+            self._confirmed += len(taken) - 1
+        scores: list[float] = one.law.gather(1, torch.tensor(one.tokens, device=one.law.device)[:, None])[:, 0].tolist()
+        tops = one.found.top(taken, self.request.sampling.logprobs or 0)
+        for line, top in zip(taken, tops, strict=True):
+            place = one.holes[line]
+            self._tokens[place], self._scores[place], self._tops[place] = one.tokens[line], scores[line], top
             self._holes.discard(place)
-        self._history.extend([self._tokens[place] for _, place in fresh])
-        self._reopen(wanted, logits, {place for _, place in fresh})
+        fresh = [one.holes[line] for line in taken]
+        self._history.extend([self._tokens[place] for place in fresh])
+        self._reopen(one.lines, one.logits, set(fresh))
         self._rounds_of_block += 1
+        self._proposal = None
         return self._advance()
 
     def decoded(self) -> Decoded:
@@ -130,25 +158,47 @@ class CanvasRow:
             finish_reason=self._ended,
             rounds=len(self._passes),
             passes=frozenset(self._passes),
-            proposed=0,
-            accepted=0,
-            verify_rounds=0,
+            proposed=self._judged,
+            accepted=self._confirmed,
+            verify_rounds=self._guided,
         )
 
     def _wanted(self) -> list[int]:
-        """The holes of the block; and where something may be opened again, what is written in it, too."""
-        frozen = self.request.frozen
-        if self.request.remasker is None:
+        """The holes of the block; and where a re-masker reads how likely they are, tokens that are written, too."""
+        frozen, remasker = self.request.frozen, self.request.remasker
+        if remasker is None or remasker.doubts:
             return [place for place in self._block if place in self._holes]
         return [place for place in self._block if place in self._holes or not frozen[place]]
 
-    def _law(self, logits: Float[Tensor, "holes vocab"], found: Prediction) -> Float[Tensor, "holes vocab"]:
-        """Log-probabilities: of the plain softmax at temperature 0, of what is drawn from above that."""
-        if self.request.sampling.temperature == 0:
-            return logits.log_softmax(dim=-1)
-        return torch.stack([found.law(row) for row in range(len(logits))]).log().float()
+    def _doubted(self) -> list[int]:
+        """What the row has written in the block, for a re-masker that doubts it."""
+        if self.request.remasker is None or not self.request.remasker.doubts:
+            return []
+        return [place for place in self._block if place in self._scores and place not in self._holes]
 
-    def _reopen(self, wanted: list[int], logits: Float[Tensor, "wanted vocab"], fresh: set[int]) -> None:
+    @property
+    def _proposed(self) -> Proposal:
+        assert self._proposal is not None, "a round proposes before it settles"
+        return self._proposal
+
+    def _place(self, place: int, *, draws: bool) -> Place:
+        """What is asked about the logits of a hole."""
+        return Place(
+            sampling=self.request.sampling,
+            seed=self.request.seed + _STRIDE * len(self._passes),
+            history=self._history,
+            tree=EMPTY,
+            start=place,
+            draws=draws,
+        )
+
+    def _without_ends(self, logits: Float[Tensor, "some vocab"]) -> Float[Tensor, "some vocab"]:
+        """No chance of an end token, where the length of the text is given."""
+        if self.request.ends:
+            return logits
+        return logits.index_fill(1, torch.tensor(sorted(self._codec.eos_ids), device=logits.device), -math.inf)
+
+    def _reopen(self, wanted: list[int], logits: Float[Tensor, "lines vocab"], fresh: set[int]) -> None:
         """Let the re-masker have its say about what is written in the block."""
         if self._remasker is None:
             return

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from ptgflow.contracts.masked_model import MaskedConventions
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
+from ptgflow.engine.canvas.columns import Columns, hide_shadows
 from ptgflow.engine.canvas.full_denoiser import check_network, over_target
 from ptgflow.engine.canvas.kept_features import (
     PROMPT_INTERVAL,
@@ -45,9 +46,11 @@ class _Pass:
     prompt_is_due: bool
     response_is_due: bool
     turned: tuple[Tensor, Tensor]
-    """Rotary embeddings of all places."""
-    sees: Tensor
-    """A mask for one place that sees all."""
+    """Rotary embeddings of all places, and then of shadows."""
+    seen: Bool[Tensor, "columns columns"]
+    """Which of them see which."""
+    additive: bool
+    """Whether a mask is numbers."""
 
 
 @final
@@ -105,51 +108,73 @@ class FeatureDenoiser:
     def free(self, row: int) -> None:
         del self._rows[row]
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """As many mask tokens."""
+        return (self._conventions.mask_id,) * len(prompt)
+
     @torch.inference_mode()
-    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "wanted vocab"]]:
+    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
         return [self._predict(self._rows[ask.row], ask) for ask in asks]
 
-    def _predict(self, row: _Row, ask: CanvasAsk) -> Float[Tensor, "wanted vocab"]:
-        network, kept = self._network, row.kept
-        tokens = torch.tensor([row.layout.shown(ask)], device=network.device)
-        states: Tensor = network.model.embed_tokens(tokens)
-        places = torch.arange(tokens.shape[1], device=tokens.device)
-        sees = torch.ones(1, 1, 1, len(places), dtype=torch.bool, device=tokens.device)
-        eager = network.config._attn_implementation == "eager"
+    def _predict(self, row: _Row, ask: CanvasAsk) -> Float[Tensor, "lines vocab"]:
+        network, kept, tokens, lines = self._network, row.kept, row.layout.shown(ask), row.layout.lines(ask)
+        job = Columns(tokens=tokens, places=range(len(tokens)), rows=lines)
+        seen = torch.ones(len(job.ids), len(job.ids), dtype=torch.bool)
+        hide_shadows(seen, job)
+        positions = torch.tensor([job.positions], device=network.device)
+        states: Tensor = network.model.embed_tokens(torch.tensor([job.ids], device=network.device))
         work = _Pass(
             begin=len(row.layout.prompt),
-            end=len(places),
+            end=len(tokens),
             prompt_is_due=kept.due(self._prompt_interval),
             response_is_due=kept.due(self._response_interval),
-            turned=network.model.rotary_emb(states, places[None]),
-            sees=additive(sees, states.dtype, torch.finfo(states.dtype).min) if eager else sees,
+            turned=network.model.rotary_emb(states, positions),
+            seen=seen.to(network.device),
+            additive=network.config._attn_implementation == "eager",
         )
         for number, layer in enumerate(network.model.layers):
             states, kept.layers[number] = self._through(layer, states, kept.layers.get(number), work)
         kept.passes += 1
-        logits = network.lm_head(network.model.norm(states[:, row.layout.rows(ask)]))
+        logits = network.lm_head(network.model.norm(states[:, [job.columns[line] for line in lines]]))
         return over_target(logits, self._conventions.mask_id, None)[0]
 
     def _through(
-        self, layer: Any, states: Float[Tensor, "1 places hidden"], before: KeptLayerFeatures | None, work: _Pass
-    ) -> tuple[Float[Tensor, "1 places hidden"], KeptLayerFeatures]:
-        """One layer: the states behind it, and what is kept of it."""
+        self, layer: Any, states: Float[Tensor, "1 columns hidden"], before: KeptLayerFeatures | None, work: _Pass
+    ) -> tuple[Float[Tensor, "1 columns hidden"], KeptLayerFeatures]:
+        """One layer: the states behind it, and what is kept of it. Shadows are always computed, and never kept."""
         normed: Tensor = layer.input_layernorm(states)
-        kept, places = self._due(layer.self_attn, normed, before, work)
+        kept, places = self._due(layer.self_attn, normed[:, : work.end], before, work)
+        columns = torch.cat([places, torch.arange(work.end, states.shape[1], device=places.device)])
         memory = RenewedKeys(kept, places)
+        seen = work.seen[columns][None, None]
         attended: Tensor
         attended, _ = layer.self_attn(
-            hidden_states=normed[:, places],
-            position_embeddings=tuple(one[:, places] for one in work.turned),
-            attention_mask=work.sees.expand(-1, -1, len(places), -1),
+            hidden_states=normed[:, columns],
+            position_embeddings=tuple(one[:, columns] for one in work.turned),
+            attention_mask=additive(seen, states.dtype, torch.finfo(states.dtype).min) if work.additive else seen,
             past_key_values=memory,
         )
-        attended = attended if kept is None else kept.attended.index_copy(1, places, attended)
+        attended = self._joined(attended, None if kept is None else kept.attended, places)
         states = states + attended
-        thought: Tensor = layer.mlp(layer.post_attention_layernorm(states[:, places]))
-        thought = thought if kept is None else kept.thought.index_copy(1, places, thought)
+        thought: Tensor = layer.mlp(layer.post_attention_layernorm(states[:, columns]))
+        thought = self._joined(thought, None if kept is None else kept.thought, places)
         keys, values = memory.shown
-        return states + thought, KeptLayerFeatures(keys=keys, values=values, attended=attended, thought=thought)
+        kept = KeptLayerFeatures(
+            keys=keys, values=values, attended=attended[:, : work.end], thought=thought[:, : work.end]
+        )
+        return states + thought, kept
+
+    def _joined(
+        self,
+        new: Float[Tensor, "1 computed hidden"],
+        old: Float[Tensor, "1 places hidden"] | None,
+        places: Int[Tensor, " renewed"],
+    ) -> Float[Tensor, "1 columns hidden"]:
+        """What is added to each place, new where it was computed, and then to shadows; None: every place was."""
+        if old is None:
+            return new
+        count = len(places)
+        return torch.cat([old.index_copy(1, places, new[:, :count]), new[:, count:]], dim=1)
 
     def _due(
         self,

@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 
 from ptgflow.contracts.masked_model import MaskedConventions
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
+from ptgflow.engine.canvas.columns import Columns, hide_shadows
 from ptgflow.engine.canvas.keeping import Keeping, chooser
 from ptgflow.engine.canvas.kept_states import KeptLayer, KeptStates, merged, stacked
 from ptgflow.engine.canvas.rules import CanvasAsk
@@ -32,22 +33,13 @@ class _Row:
     kept: KeptStates | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Job(Columns):
     """One row of one pass."""
 
     row: _Row
-    tokens: tuple[int, ...]
-    """The text that the model reads."""
-    places: Sequence[int]
-    """Those that are computed, ascending; the others are read from what was kept."""
-    rows: list[int]
-    """Those whose logits are wanted, all computed."""
     block: range
-
-    @property
-    def reads(self) -> bool:
-        return len(self.places) < len(self.tokens)
 
 
 @final
@@ -92,10 +84,14 @@ class FullDenoiser:
         self._rows[self._admitted] = _Row(TextLayout(self._conventions, prompt, size))
         return self._admitted
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """As many mask tokens (LLaDA, arXiv 2502.09992, as its code has it)."""
+        return (self._conventions.mask_id,) * len(prompt)
+
     def free(self, row: int) -> None:
         del self._rows[row]
 
-    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "wanted vocab"]]:
+    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
         """Logits of the wanted places; see `Denoiser`. A row must not be asked twice at once."""
         jobs = [self._job(ask) for ask in asks]
         lines: dict[int, Tensor] = {}
@@ -120,7 +116,7 @@ class FullDenoiser:
         places: Sequence[int] = range(len(tokens))
         if self._choose is not None and row.kept is not None:
             places = self._choose(row.layout, ask, tokens, row.kept)
-        return _Job(row=row, tokens=tokens, places=places, rows=row.layout.rows(ask), block=ask.block)
+        return _Job(row=row, tokens=tokens, places=places, rows=row.layout.lines(ask), block=ask.block)
 
     def _text(self, text: tuple[int, ...]) -> _Job:
         layout, places = TextLayout(self._conventions, (), len(text)), range(len(text))
@@ -130,13 +126,12 @@ class FullDenoiser:
     def _run(self, jobs: list[_Job], *, keep: bool = True) -> list[Tensor]:
         """One call of the network; what it leaves is kept for the rows, if anything is."""
         device = self._network.device
-        columns = [{place: column for column, place in enumerate(job.places)} for job in jobs]
-        wanted = sorted({columns[number][row] for number, job in enumerate(jobs) for row in job.rows})
+        wanted = sorted({job.columns[row] for job in jobs for row in job.rows})
         kept = [job.row.kept for job in jobs if job.reads and job.row.kept is not None]
         layers = self._layers(kept) if keep and self._choose is not None else None
         output = self._network(
-            input_ids=_padded([[job.tokens[place] for place in job.places] for job in jobs], 0).to(device),
-            position_ids=_padded([list(job.places) for job in jobs], 0).to(device),
+            input_ids=_padded([job.ids for job in jobs], 0).to(device),
+            position_ids=_padded([job.positions for job in jobs], 0).to(device),
             attention_mask=self._mask(_visible(jobs).to(device)),
             past_key_values=None if layers is None else Cache(layers=list(layers)),
             use_cache=layers is not None,
@@ -146,7 +141,7 @@ class FullDenoiser:
             _keep(jobs, layers)
         line = {column: number for number, column in enumerate(wanted)}
         logits = over_target(output.logits, self._conventions.mask_id, self._vocab)
-        return [logits[at, [line[columns[at][row]] for row in job.rows]] for at, job in enumerate(jobs)]
+        return [logits[at, [line[job.columns[row]] for row in job.rows]] for at, job in enumerate(jobs)]
 
     def _layers(self, kept: list[KeptStates]) -> list[KeptLayer]:
         count = self._network.config.num_hidden_layers
@@ -191,13 +186,15 @@ def check_network(network: PreTrainedModel, conventions: MaskedConventions, name
 
 
 def _visible(jobs: list[_Job]) -> Bool[Tensor, "rows width shown"]:
-    """Which kept and which new keys each new place sees: those of no later block."""
-    blocks = [job.row.layout.blocks for job in jobs]
-    asking = _padded([block[list(job.places)] for block, job in zip(blocks, jobs, strict=True)], _PADDING)
+    """Which kept and which new keys each new place sees: those of no later block, and of shadows their own alone."""
+    asking = _padded([job.row.layout.blocks[job.positions] for job in jobs], _PADDING)
     keys = [asking.masked_fill(asking == _PADDING, _HIDDEN)]
     if any(job.reads for job in jobs):
         keys.insert(0, _padded([_kept_blocks(job) for job in jobs], _HIDDEN))
-    return torch.cat(keys, dim=1)[:, None, :] <= asking[:, :, None]
+    visible = torch.cat(keys, dim=1)[:, None, :] <= asking[:, :, None]
+    for seen, job in zip(visible, jobs, strict=True):
+        hide_shadows(seen, job)
+    return visible
 
 
 def _kept_blocks(job: _Job) -> Tensor:

@@ -68,6 +68,7 @@ class GemmaDenoiser:
         if reason is not None:
             raise RunError([UNSUPPORTED_MODEL(model=name, reason=reason)])
         self._network: Any = network
+        self._name = name
         self._window: Final[int] = config.text_config.sliding_window
         self._vocab: Final[int] = config.text_config.vocab_size
         self._layers: Final[int] = config.text_config.num_hidden_layers
@@ -84,11 +85,32 @@ class GemmaDenoiser:
         self._rows[self._admitted] = _Row(prompt)
         return self._admitted
 
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """The token that a text begins with.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, where the configuration names none.
+        """
+        del prompt
+        start: int | None = self._network.config.text_config.bos_token_id
+        if start is None:
+            reason = "its configuration names no token that a text begins with, which stands for a missing prompt"
+            raise RunError([UNSUPPORTED_MODEL(model=self._name, reason=reason, help="choose another guidance")])
+        return (start,)
+
     def free(self, row: int) -> None:
         del self._rows[row]
 
     @torch.inference_mode()
-    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "wanted vocab"]]:
+    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
+        """Logits of the wanted places; see `Denoiser`.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, where a place is doubted.
+        """
+        if any(ask.doubted for ask in asks):
+            reason = "it has no mask token, so it cannot be asked how likely a token is at a place that does not see it"
+            raise RunError([UNSUPPORTED_MODEL(model=self._name, reason=reason, help="choose another re-masker")])
         rows = [self._rows[ask.row] for ask in asks]
         self._read([(row, (*row.prompt, *ask.tokens[: ask.block.start])) for row, ask in zip(rows, asks, strict=True)])
         for row, ask in zip(rows, asks, strict=True):

@@ -64,7 +64,8 @@ def most_changed(
 class RenewedKeys:
     """Takes the keys and values of the places that an attention computes, and shows it those of all.
 
-    It stands where a layer of transformers expects its cache.
+    What is behind these places is shown behind all places, and not kept. It stands where a layer of transformers
+    expects its cache.
     """
 
     def __init__(self, kept: KeptLayerFeatures | None, places: Int[Tensor, " computed"]) -> None:
@@ -85,13 +86,15 @@ class RenewedKeys:
         value_states: Float[Tensor, "1 heads computed size"],
         *args: Any,
         **kwargs: Any,
-    ) -> tuple[Float[Tensor, "1 heads places size"], Float[Tensor, "1 heads places size"]]:
+    ) -> tuple[Float[Tensor, "1 heads shown size"], Float[Tensor, "1 heads shown size"]]:
         """All keys and values, those of the computed places new."""
         del args, kwargs
-        if self._kept is None:
-            self._shown = key_states, value_states
-        else:
-            fresh = ((self._kept.keys, key_states), (self._kept.values, value_states))
-            keys, values = (old.index_copy(2, self._places, new) for old, new in fresh)
-            self._shown = keys, values
-        return self._shown
+        count = len(self._places)
+        keys, values = key_states[:, :, :count], value_states[:, :, :count]
+        if self._kept is not None:
+            keys = self._kept.keys.index_copy(2, self._places, keys)
+            values = self._kept.values.index_copy(2, self._places, values)
+        self._shown = keys, values
+        return torch.cat([keys, key_states[:, :, count:]], dim=2), torch.cat(
+            [values, value_states[:, :, count:]], dim=2
+        )

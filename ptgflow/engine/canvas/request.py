@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ptgflow.contracts.settings import Sampling
 from ptgflow.diagnostics import Diagnostic
+from ptgflow.engine.canvas.guidance import Guidance
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 
 
@@ -22,6 +23,8 @@ class CanvasRequest:
     selector: Selector
     remasker: Remasker | None = None
     """None: what is written stays."""
+    guidance: Guidance | None = None
+    """What else has a say about what the model predicts."""
     block_length: int = 32
     """Places that are worked on at a time, left to right."""
     block_begins: int = 0
@@ -36,6 +39,11 @@ class CanvasRequest:
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
     warnings: tuple[Diagnostic, ...] = ()
     """To be passed on with the first round."""
+
+    @property
+    def size(self) -> int:
+        """Places of the canvas."""
+        return len(self.canvas)
 
     def __post_init__(self) -> None:
         assert len(self.canvas) == len(self.holes) == len(self.frozen), "each place is a hole or not, frozen or not"

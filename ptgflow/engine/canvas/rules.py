@@ -5,7 +5,7 @@ are handed, so that a row gives the same text whatever else is in its batch.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,7 +41,8 @@ class Settled:
     written: Float[Tensor, " settled"]
     """Log-probability of each token when it was written."""
     now: Float[Tensor, " settled"]
-    """Log-probability of each token under what the model predicts at its place in this round."""
+    """Log-probability of each token under what the model predicts at its place in this round: where it sees the token,
+    or where it does not, if the re-masker `doubts`."""
     fresh: Bool[Tensor, " settled"]
     """Which were written in this very round; of these `now` is `written`."""
     holes: int
@@ -74,6 +75,9 @@ class Remasker(Protocol):
     each has a bound of its own.
     """
 
+    doubts: ClassVar[bool]
+    """Whether it asks how likely a token is at a place that does not see it."""
+
     def opened(self) -> Self:
         """One for a new block of a row."""
         ...
@@ -97,6 +101,10 @@ class CanvasAsk:
     """The block that is worked on: what lies behind it need not be seen."""
     wanted: tuple[int, ...]
     """Places whose laws are wanted, ascending, all in the block."""
+    doubted: tuple[int, ...] = ()
+    """Written places whose laws are wanted as if nothing were written there, ascending, all in the block: of a place
+    that sees all the others and not what stands in it (WINO's shadow block, arXiv 2507.18578). The states
+    of the others have seen it, so this is near to the law of a hole, and not the same."""
 
 
 @runtime_checkable
@@ -107,11 +115,16 @@ class Denoiser(Protocol):
         """A new row: what is read before the canvas, and how many places the canvas has. Its number."""
         ...
 
-    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "wanted vocab"]]:
-        """One model pass: for each row logits in fp32, a line for each wanted place, over the target's tokens.
+    def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
+        """One model pass: for each row logits in fp32 over the target's tokens.
 
-        The result of a row must not depend on which others are in the pass.
+        There is a line for each wanted place, and then one for each doubted place. The result of a row must not depend
+        on which others are in the pass.
         """
+        ...
+
+    def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """What is read in place of a prompt where a canvas is to be predicted as if there were none."""
         ...
 
     def free(self, row: int) -> None:

@@ -14,6 +14,19 @@ from ptgflow.engine.canvas.rules import CanvasAsk
 
 @final
 @dataclass(frozen=True)
+class Shadow:
+    """Places that are read once more, behind the text: they see it without what stands in them, and nobody sees them.
+
+    With logits that are not shifted it is the doubted place, as a hole (WINO, arXiv 2507.18578). With shifted ones it
+    is also the place before it, as it is: its row predicts the doubted one.
+    """
+
+    places: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
 class TextLayout:
     """The text of one row: its prompt, then its canvas, with places counted from 0.
 
@@ -48,15 +61,35 @@ class TextLayout:
         canvas = [mask if place in ask.holes else token for place, token in enumerate(ask.tokens)]
         return (*self.prompt, *canvas)[: self._end(ask)]
 
+    def lines(self, ask: CanvasAsk) -> list[int | Shadow]:
+        """Whose rows predict the wanted places and then the doubted ones: other places', or shadows'."""
+        tokens = self.shown(ask)
+        return [
+            *(self._row(len(self.prompt) + place) for place in ask.wanted),
+            *(self._doubting(len(self.prompt) + place, tokens) for place in ask.doubted),
+        ]
+
     def rows(self, ask: CanvasAsk) -> list[int]:
-        """Places whose rows predict the wanted ones. The first token of a text is predicted by its own row."""
-        back = 1 if self.conventions.shifted else 0
-        return [max(len(self.prompt) + place - back, 0) for place in ask.wanted]
+        """Those of them that are places of the text."""
+        return [row for row in self.lines(ask) if isinstance(row, int)]
 
     def begin_of_block(self, place: int) -> int:
         """The first place of the block that a place is in."""
         blocks = self.blocks
         return int(torch.searchsorted(blocks, blocks[place]))
+
+    def _row(self, place: int) -> int:
+        """The place whose row predicts one. The first token of a text is predicted by its own row."""
+        return max(place - 1, 0) if self.conventions.shifted else place
+
+    def _doubting(self, place: int, tokens: tuple[int, ...]) -> int | Shadow:
+        """What predicts a place without seeing it; of tokens of the text."""
+        row, mask = self._row(place), self.conventions.mask_id
+        if row == place:
+            return Shadow((place,), (mask,))
+        if self.blocks[row] < self.blocks[place]:
+            return row
+        return Shadow((row, place), (tokens[row], mask))
 
     def _end(self, ask: CanvasAsk) -> int:
         """Behind the last place that one of the block can see."""

@@ -68,7 +68,7 @@ class ModelDrafter(TreeDrafter):
     def ready(self, asks: Sequence[Ask]) -> list[bool]:
         """Read what is new of each text."""
         for ask in asks:
-            self._rounds[ask.row] = _Round(self._rows.catch_up(ask))
+            self._rounds[ask.row] = _Round(self._rows.catch_up(ask.row, ask.context))
         inputs = [RowInput(row=self._rows[ask.row].slot, tokens=self._rounds[ask.row].tokens) for ask in asks]
         for ask, found in zip(asks, self._candidates(self._run(inputs)), strict=True):
             self._rounds[ask.row].found = [found]

@@ -101,7 +101,7 @@ class DrawingDrafter:
 
     def _begun(self, ask: Ask) -> _Chain:
         """A chain without tokens. Of the text all but the end is read; the draft of the last round is cut away."""
-        rest = self._rows.catch_up(ask)
+        rest = self._rows.catch_up(ask.row, ask.context)
         answer = len(ask.context) - ask.written
         history = History(ask.sampling, ask.context[:answer], self._target_vocabulary, self._device)
         history.extend(ask.context[answer:])

@@ -6,7 +6,6 @@ from typing import Final, final
 
 from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.prefixes import shared_length
-from ptgflow.engine.request import Ask
 from ptgflow.engine.slots import RowInput
 
 _CHUNK: Final = 512
@@ -49,24 +48,24 @@ class Readings:
         if known is not None:
             self._run.cache.free(known.slot)
 
-    def catch_up(self, ask: Ask) -> tuple[int, ...]:
-        """Cut away what is no longer the row's text, and read on until one pass can read the rest.
+    def catch_up(self, number: int, context: Sequence[int]) -> tuple[int, ...]:
+        """Cut away what is no longer a row's text, and read on until one pass can read the rest.
 
         Returns:
             The rest. The last token is in it, even where it was read before: what follows it is asked for.
         """
         cache = self._run.cache
-        if ask.row not in self._rows:
-            self._rows[ask.row] = Reading(cache.admit())
-        row = self._rows[ask.row]
-        shared = shared_length(row.read, ask.context, most=len(ask.context) - 1)
+        if number not in self._rows:
+            self._rows[number] = Reading(cache.admit())
+        row = self._rows[number]
+        shared = shared_length(row.read, context, most=len(context) - 1)
         cache.rollback(row.slot, shared)
         del row.read[shared:]
-        while len(ask.context) - len(row.read) > _CHUNK:
-            tokens = tuple(ask.context[len(row.read) :][:_CHUNK])
+        while len(context) - len(row.read) > _CHUNK:
+            tokens = tuple(context[len(row.read) :][:_CHUNK])
             self._run([RowInput(row=row.slot, tokens=tokens, wanted=False)])
-            self.keep({ask.row: tokens})
-        return tuple(ask.context[len(row.read) :])
+            self.keep({number: tokens})
+        return tuple(context[len(row.read) :])
 
     def keep(self, tokens: Mapping[int, Sequence[int]]) -> None:
         """Keep the first tokens that the last pass read, for each row those that are given."""

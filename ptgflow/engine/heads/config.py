@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle", "masked", "oneshot"]
-Decoder = Literal["argmax"]
+Decoder = Literal["argmax", "ctc", "dag", "crf"]
 """How a text is read off one pass."""
 
 

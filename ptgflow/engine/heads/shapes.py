@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_lora import adapted
+from ptgflow.engine.oneshot.network import OneShotNet
 from ptgflow.errors import RunError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -25,7 +27,7 @@ def expected_shapes(config: HeadConfig) -> Shapes:
     if config.kind == "masked":
         return _adapters(config)
     if config.kind == "oneshot":
-        return {**_adapters(config), **_lengths(config)}
+        return _oneshot(config)
     return _eagle(config)
 
 
@@ -113,9 +115,11 @@ def _adapters(config: HeadConfig) -> Shapes:
     return found
 
 
-def _lengths(config: HeadConfig) -> Shapes:
-    classes = (config.block_length or 0) + 1
-    return {"length.weight": (classes, config.base.hidden_size), "length.bias": (classes,)}
+def _oneshot(config: HeadConfig) -> Shapes:
+    """As the network makes them, which needs no memory for it."""
+    with torch.device("meta"):
+        made = OneShotNet(config)
+    return {name: tuple(one.shape) for name, one in made.state_dict().items()}
 
 
 def _sampler(config: HeadConfig) -> Shapes:

@@ -26,7 +26,7 @@ class NewTokens:
     again: int = 0
     """How many of these, tokens and then nodes, the pass before has written: they are seen and not computed."""
     mutual: bool = False
-    """Whether nodes see those behind them, too."""
+    """Whether nodes see those behind them, too; see `RowInput.mutual`."""
 
     @property
     def start(self) -> int:
@@ -69,12 +69,27 @@ class NewTokens:
         size = pending + len(self.tree)
         seen = torch.ones(size, size, dtype=torch.bool).tril()
         if self.mutual:
-            seen[pending:, pending:] = True
+            seen[pending:, pending:] = self._mutual()
             return seen[self.again :]
         for node in range(len(self.tree)):
             seen[pending + node, pending:] = False
             seen[pending + node, [pending + step for step in self.tree.path(node)]] = True
         return seen[self.again :]
+
+    def _mutual(self) -> Bool[Tensor, "nodes nodes"]:
+        """Which nodes each node sees, where those behind it count, too."""
+        depths, parents = self.tree.depths, self.tree.parents
+        stem = next((node for node, parent in enumerate(parents) if parent != node - 1), len(parents))
+        branches: dict[int, list[int]] = {}
+        for node in range(stem, len(parents)):
+            branches.setdefault(next(one for one in self.tree.path(node) if one >= stem), []).append(node)
+        seen = torch.zeros(len(parents), len(parents), dtype=torch.bool)
+        seen[:, :stem] = True
+        for branch in branches.values():
+            rows = torch.tensor(branch)[:, None]
+            seen[rows, [depths[node] for node in branch if depths[node] < stem]] = False
+            seen[rows, branch] = True
+        return seen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,11 @@ class RowInput:
     """How many of these, tokens and then nodes, the pass before has written, with nothing kept of it since: a tree that
     grows level by level is computed node by node. They are seen, and have no line in what the pass gives."""
     mutual: bool = False
-    """Whether the nodes, a chain, are places of a canvas: each sees all of them, and not only those before it."""
+    """Whether the nodes are places of a canvas: each sees all of them, and not only those before it.
+
+    The first nodes are a chain, the canvas as it stands. Those that branch off from it are places once more, each
+    branch a chain of its own: its nodes see each other in place of those of the canvas at their depths, and nobody else
+    sees them.
+    """
     wanted: bool = True
     """Whether logits are wanted: after the last of `tokens` and after each node. Not while a prompt is being read."""

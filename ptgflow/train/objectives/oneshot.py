@@ -1,7 +1,7 @@
 """One-shot generation of short answers: a window of masks right behind the prompt, and all that it is to say.
 
-The loss is the plain cross-entropy of a non-autoregressive model (Gu et al., arXiv 1711.02281), and beside it that of a
-length head (Mask-Predict, arXiv 1904.09324).
+What is minimised is the loss of the decoder, and beside it, where a window can be told its length, that of a length
+head (Mask-Predict, arXiv 1904.09324).
 """
 
 from typing import NamedTuple, final
@@ -17,6 +17,8 @@ from ptgflow.train.batches import Batch
 from ptgflow.train.objectives.gating import GatedTarget
 from ptgflow.train.objectives.objective import Loss, Teacher
 from ptgflow.train.objectives.oneshot_losses import length_loss
+from ptgflow.train.objectives.oneshot_losses.decoders import DECODERS
+from ptgflow.train.objectives.oneshot_losses.windows import WindowBatch
 
 
 class _Answers(NamedTuple):
@@ -44,19 +46,19 @@ class OneShotObjective:
         """Start from a mask that is noise like embeddings, and adapters that do nothing.
 
         Args:
-            config: places and rank.
+            config: places, rank and decoder.
             teacher: the target; every token can be written.
             told_lengths: share of windows whose length is told, drawn anew for each batch.
-            length_weight: of the length head's loss.
+            length_weight: of the length head's loss, where there is one.
             seed: of the draws.
 
         Raises:
             RunError: whatever loading a model raises.
         """
-        assert config.block_length, "a window has places"
         self.config = config
-        self._places = config.block_length
         self._net = OneShotNet(config)
+        self._places = self._net.places
+        self._decoder = DECODERS[config.decoder or ""]
         self._teacher = teacher
         self._target = GatedTarget(teacher.model, self._net)
         self._told, self._length_weight, self._seed = told_lengths, length_weight, seed
@@ -70,42 +72,60 @@ class OneShotObjective:
         return self._net
 
     def loss(self, batch: Batch) -> Loss:
+        windows = self.windows(batch)
+        with torch.autocast(windows.logits.device.type, enabled=False):
+            value = self._decoder.value(self._net, windows)
+            guessed = self._lengths(windows)
+            if guessed is not None and len(guessed):
+                known = windows.lengths[~windows.told]
+                own = length_loss(guessed, known, torch.zeros_like(known), length_classes(self._places))
+                value = value + self._length_weight * own
+            with torch.no_grad():
+                hits = self._hits(windows, guessed)
+        return Loss(value=value, hits=hits, tokens=int(windows.lengths.sum()))
+
+    def windows(self, batch: Batch) -> WindowBatch:
+        """What the windows of a batch say, and are to say."""
         asked = self._asked(batch)
         generator = torch.Generator().manual_seed((self._seed << 32) + batch.step)
         told = (torch.rand(len(asked.tokens), generator=generator) < self._told).to(asked.tokens.device)
         states = self._states(batch, asked, told)
-        place = torch.arange(1, self._places, device=states.device)
-        inside = place < asked.lengths[:, None]
-        wanted = inside | ~told[:, None]
-        logits = (states[wanted] @ self._teacher.output.T).float()
-        truth = asked.tokens[:, 1:]
-        value = F.cross_entropy(logits, truth[wanted])
-        right = torch.zeros_like(wanted)
-        right[wanted] = logits.argmax(dim=-1) == truth[wanted]
-        classes = length_classes(self._places)
-        # A window that was told its length has nothing to foresee.
-        guessed = self._net.lengths(states[~told].float())
-        sources = torch.zeros_like(asked.lengths)
-        if len(guessed):
-            own = length_loss(guessed, asked.lengths[~told], sources[~told], classes)
-            value = value + self._length_weight * own
-        hits = (
-            _share(right[inside]),
-            _share((right | ~wanted).all(dim=1)),
-            _share(guessed.argmax(dim=-1) == asked.lengths[~told]),
-        )
-        return Loss(value=value, hits=hits, tokens=int(wanted.sum()))
+        logits = (states @ self._teacher.output.to(states.dtype).T).float()
+        return WindowBatch(logits=logits, states=states.float(), tokens=asked.tokens, lengths=asked.lengths, told=told)
+
+    def _lengths(self, windows: WindowBatch) -> Float[Tensor, "open classes"] | None:
+        """Logits of the lengths of windows that were not told theirs; None: nobody guesses them."""
+        return None if self._net.length is None else self._net.lengths(windows.states[~windows.told])
+
+    def _hits(self, windows: WindowBatch, guessed: Float[Tensor, "open classes"] | None) -> tuple[float, ...]:
+        """Of what the decoder reads the share of tokens, of whole answers and of lengths that are right."""
+        ends = self._teacher.model.codec.eos_ids
+        tokens: list[bool] = []
+        whole: list[bool] = []
+        sized: list[bool] = []
+        read = self._decoder.texts(self._net, windows)
+        for text, truth, length in zip(read, windows.tokens.tolist(), windows.lengths.tolist(), strict=True):
+            end = next((at for at, token in enumerate(text) if token in ends), len(text))
+            # The first token is the base's own.
+            tokens += [at < end and text[at] == truth[at] for at in range(1, length)]
+            whole.append(text[:end] == tuple(truth[:length]))
+            sized.append(end == length)
+        if guessed is not None:
+            sized = (guessed.argmax(dim=-1) == windows.lengths[~windows.told]).tolist()
+        return _share(tokens), _share(whole), _share(sized)
 
     def _states(
         self, batch: Batch, asked: _Answers, told: Bool[Tensor, " batch"]
-    ) -> Float[Tensor, "batch read hidden"]:
-        """What stands in each window. The last place foresees what is behind it, and is not read."""
+    ) -> Float[Tensor, "batch places hidden"]:
+        """What predicts each place: the prompt's end, and all masks but the last, which foresees what is behind."""
         place = torch.arange(self._places - 1, device=asked.tokens.device)
         shown = told[:, None] & (place >= asked.lengths[:, None])
         embedded = self._teacher.model.embed(asked.tokens[:, :-1]).float()
         embedded = torch.where(shown[..., None], embedded, self._net.masks[0].to(embedded.dtype))
-        prompts = batch.tokens[:, : int(asked.anchors.max()) + 1]
-        return self._target.windows(self._target.read(prompts), asked.anchors, embedded[:, None], mutual=True)[:, 0]
+        text = self._target.read(batch.tokens[:, : int(asked.anchors.max()) + 1])
+        first = text.states.gather(1, asked.anchors[..., None].expand(-1, -1, text.states.shape[-1]))
+        found = self._target.windows(text, asked.anchors, embedded[:, None], mutual=True)[:, 0]
+        return torch.cat((first.to(found.dtype), found), dim=1)
 
     def _asked(self, batch: Batch) -> _Answers:
         """The answers as windows."""
@@ -123,6 +143,6 @@ class OneShotObjective:
         return _Answers(anchors=anchors, tokens=tokens, lengths=lengths)
 
 
-def _share(right: Bool[Tensor, " cases"]) -> float:
+def _share(right: list[bool]) -> float:
     """How many of some cases are right; 1 of none."""
-    return float(right.float().mean()) if len(right) else 1.0
+    return sum(right) / len(right) if right else 1.0

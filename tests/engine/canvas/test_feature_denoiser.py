@@ -1,5 +1,7 @@
 """dLLM-Cache against transformers' own pass, in whose modules what is to be kept is put in place of what they say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from ptgflow.contracts.masked_model import MaskedConventions
 from ptgflow.engine.canvas.feature_denoiser import FeatureDenoiser
+from ptgflow.engine.canvas.full_denoiser import FullDenoiser
 from ptgflow.engine.canvas.kept_features import most_changed
 from ptgflow.engine.canvas.rules import Denoiser
 from ptgflow.errors import RunError
@@ -36,8 +39,18 @@ class Overwriting:
         self.layout, self.prompt, self.size = layout, prompt, size
         self.intervals, self.share = (prompt_interval, response_interval), share
         self.said, self.passes = {}, 0
+        self.end = len(prompt) + size
 
     def logits(self, canvas):
+        return self.overwritten(lambda: plain_logits(self.layout, self.prompt, canvas))
+
+    def doubting(self, question):
+        """Shadows stand behind the text, and nothing of them is kept."""
+        exact = FullDenoiser(self.layout.plain, self.layout.conventions)
+        row = exact.admit(self.prompt, self.size)
+        return self.overwritten(lambda: exact.predict([replace(question, row=row)])[0])
+
+    def overwritten(self, run):
         self.chosen = {}
         hooks = []
         for number, layer in enumerate(self.layout.plain.model.layers):
@@ -50,7 +63,7 @@ class Overwriting:
                 layer.mlp.register_forward_hook(self.keep(number, "thought")),
             ]
         try:
-            return plain_logits(self.layout, self.prompt, canvas)
+            return run()
         finally:
             self.passes += 1
             for hook in hooks:
@@ -64,7 +77,7 @@ class Overwriting:
             prompt = list(range(begin)) if self.due_prompt else []
             response = list(range(begin, begin + self.size))
             if not self.due_response:
-                now = torch.nn.functional.linear(output, project.weight, project.bias)[0, begin:]
+                now = torch.nn.functional.linear(output, project.weight, project.bias)[0, begin : begin + self.size]
                 then = self.said[number, "values"][0, begin:]
                 alike = [round(one, 5) for one in torch.nn.functional.cosine_similarity(now, then, dim=-1).tolist()]
                 count = max(int(self.size * self.share), 1)
@@ -78,12 +91,12 @@ class Overwriting:
             del module, given
             said = output[0] if isinstance(output, tuple) else output
             if (number, what) in self.said:
-                fresh, said = said, self.said[number, what].clone()
+                fresh, said = said, torch.cat([self.said[number, what], said[:, self.end :]], dim=1)
                 places = self.chosen[number]
                 if what == "values":  # Always new of the response, which is chosen by them.
                     places = sorted({*places, *range(len(self.prompt), len(self.prompt) + self.size)})
                 said[:, places] = fresh[:, places]
-            self.said[number, what] = said.clone()
+            self.said[number, what] = said[:, : self.end].clone()
             return (said, *output[1:]) if isinstance(output, tuple) else said
 
         return hook
@@ -130,6 +143,21 @@ def test_what_is_always_renewed_is_exact(name, canvases):
         torch.testing.assert_close(
             always.predict([question])[0], plain_logits(layout, prompt, canvas)[list(question.wanted)], **CLOSE
         )
+
+
+@each_network
+def test_places_are_doubted_beside_what_is_kept(name):
+    layout, (prompt, size) = NETWORKS[name], REQUESTS[0]
+    denoiser, reference = denoiser_of(layout), Overwriting(layout, prompt, size, **OFTEN)
+    row, canvas, partial = denoiser.admit(prompt, size), [None] * size, 0
+    for place in range(8):
+        question = ask(row, canvas, range(size))
+        written = tuple(at for at in range(size) if canvas[at] is not None)
+        question = replace(question, doubted=written[-3:])
+        torch.testing.assert_close(denoiser.predict([question])[0], reference.doubting(question), **CLOSE)
+        partial += len(reference.chosen[0]) < len(prompt) + size
+        canvas[(place * 3) % size] = 11 + place
+    assert partial >= 4
 
 
 def test_between_it_approximates():

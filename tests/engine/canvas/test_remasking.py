@@ -102,6 +102,32 @@ def test_the_sigmas_of_remdm_are_those_of_its_formulas(steps, data, eta):
         assert ReMdm(mode=mode, steps=steps).sigma(steps - 1 + done) == 0.0
 
 
+def alpha(rule, done):
+    """The share that is written after so many rounds, as the paper has it."""
+    t = 1 - done / rule.steps
+    if rule.mode != "loop":
+        return 1 - t
+    if t > rule.t_on:
+        return rule.alpha_on * (1 - t) / (1 - rule.t_on)
+    return rule.alpha_on if t > rule.t_off else 1 - (1 - rule.alpha_on) * t / rule.t_off
+
+
+@given(st.integers(2, 40), st.data(), st.sampled_from(["cap", "rescale", "loop"]), st.floats(0.0, 1.0))
+def test_what_remdm_opens_is_made_up_for_by_what_it_fills(steps, data, mode, eta):
+    """Of a share alpha_t that is written there is alpha_s after the round, whatever sigma: its section 4.1."""
+    rule, done = ReMdm(mode=mode, steps=steps, eta=eta), data.draw(st.integers(0, steps - 2))
+    before, after = alpha(rule, done), alpha(rule, done + 1)
+    assert before * (1 - rule.sigma(done)) + (1 - before) * rule.reveal(done) == pytest.approx(after, abs=1e-9)
+    assert 0 <= rule.reveal(done) <= 1
+    assert rule.reveal(steps - 1) == rule.reveal(steps + done) == 1.0
+
+
+@given(st.integers(2, 40), st.data())
+def test_remdm_by_confidence_fills_as_if_nothing_were_opened(steps, data):
+    done = data.draw(st.integers(0, steps - 2))
+    assert ReMdm(mode="conf", steps=steps).reveal(done) == pytest.approx(1 / (steps - done))
+
+
 def test_the_loop_of_remdm_opens_only_between_its_ends():
     rule = ReMdm(mode="loop", steps=20, eta=1.0)
     # Alpha is 0.9 from t 0.55 to 0.05, where sigma is at most 0.1 / 0.9.

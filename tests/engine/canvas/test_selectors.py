@@ -16,6 +16,7 @@ from ptgflow.engine.canvas.selectors import (
     Everything,
     Factor,
     MaskGit,
+    ReMdmFill,
     SlowFast,
     TauLeaping,
     Threshold,
@@ -36,6 +37,8 @@ ALL = [
     SlowFast(),
     TauLeaping(steps=4),
     TauLeaping(steps=4, schedule="cosine"),
+    ReMdmFill(steps=4, eta=0.5),
+    ReMdmFill(steps=4, mode="loop"),
     MaskGit(steps=3),
     MaskGit(steps=5, schedule="linear", temperature=4.5),
     Everything(),
@@ -252,7 +255,7 @@ def test_slow_fast_returns_to_what_was_opened_again():
 def test_something_is_filled_and_what_is_drawn_is_not_read(rule, law, done, seed, data):
     tokens = torch.tensor(data.draw(st.lists(st.integers(0, 2), min_size=len(law), max_size=len(law))))
     found = chosen(rule, sight(law, done=done, seed=seed))
-    assert found or (isinstance(rule, TauLeaping) and done < rule.steps - 1)
+    assert found or (isinstance(rule, TauLeaping | ReMdmFill) and done < rule.steps - 1)
     assert found == chosen(rule, sight(law, done=done, seed=seed, tokens=tokens))
 
 
@@ -273,7 +276,7 @@ def test_a_block_ends(rule):
     markov, generator = HiddenMarkov.random(4, 4), torch.Generator().manual_seed(1)
     for _ in range(3):
         _, rounds = generate(markov, rule, generator)
-        assert rounds <= max(4, rule.steps if isinstance(rule, TauLeaping) else 0)
+        assert rounds <= max(4, rule.steps if isinstance(rule, TauLeaping | ReMdmFill) else 0)
 
 
 @pytest.mark.parametrize(
@@ -293,3 +296,22 @@ def test_a_block_ends(rule):
 def test_options_out_of_range_are_refused(bad):
     with pytest.raises(AssertionError):
         bad()
+
+
+def test_where_nothing_is_opened_again_remdm_fills_as_tau_leaping_does():
+    law = surety([0.9, 0.6, 0.8, 0.7, 0.55])
+    for mode in ("cap", "rescale"):
+        for done in range(6):
+            plain = chosen(TauLeaping(steps=6), sight(law, done=done, seed=done))
+            assert chosen(ReMdmFill(mode=mode, steps=6, eta=0.0), sight(law, done=done, seed=done)) == plain
+            assert chosen(ReMdmFill(mode="conf", steps=6), sight(law, done=done, seed=done)) == plain
+
+
+def test_remdm_fills_each_hole_as_often_as_its_schedule_says():
+    rule, times = ReMdmFill(mode="rescale", steps=8, eta=0.6), 400
+    seen = sight(surety([0.9, 0.6, 0.8]), done=4)
+    found = sum(rule.select(seen).double() for _ in range(times)) / times
+    # From 4 of 8 written to 5 of 8, where 0.6 * 3 / 4 of the written are opened again.
+    chance = (5 / 8 - (1 - 0.45) * 4 / 8) / (4 / 8)
+    assert rule.sigma(4) == pytest.approx(0.45)
+    assert all(abs(one - chance) <= 4 * math.sqrt(chance * (1 - chance) / times) for one in found.tolist())

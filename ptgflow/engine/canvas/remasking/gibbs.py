@@ -16,9 +16,10 @@ from ptgflow.engine.canvas.selectors.certainty import gumbel
 class Gibbs:
     """When no hole is left, `k` places are opened again, drawn without replacement by weights exp(-c / tau).
 
-    c is the probability of the token at the place now. Zhao et al., "Informed correctors", arXiv 2407.21243, section 4;
-    survey, section 4.2.3.4. Its margin score needs the whole law of a place, of which a re-masker sees only the token's
-    own probability. With a selector that fills all `k` at once this is its parallel ("Hogwild") sampler.
+    c is the probability of the token now, at a place that sees all the others and not itself. Zhao et al., "Informed
+    correctors", arXiv 2407.21243, section 4; survey, section 4.2.3.4. Its margin score needs the whole law of a place,
+    of which a re-masker sees only the token's own probability. With a selector that fills all `k` at once this is its
+    parallel ("Hogwild") sampler.
 
     After `rounds` such rounds in a block nothing is opened: this is the bound. With a large `tau` places are drawn
     blindly, and refilling them one by one keeps the law of an exact model; with a small one unlikely tokens are drawn
@@ -26,6 +27,7 @@ class Gibbs:
     """
 
     name: ClassVar[str] = "gibbs"
+    doubts: ClassVar[bool] = True
 
     k: int = 1
     tau: float = 1.0

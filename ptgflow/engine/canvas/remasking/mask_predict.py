@@ -23,6 +23,7 @@ class MaskPredict(Memoryless):
     """
 
     name: ClassVar[str] = "mask_predict"
+    doubts: ClassVar[bool] = False
 
     iterations: int = 10
 

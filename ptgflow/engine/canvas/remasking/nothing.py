@@ -17,6 +17,7 @@ class Nothing(Memoryless):
     """Opens nothing again: a block ends when its last hole is filled."""
 
     name: ClassVar[str] = "none"
+    doubts: ClassVar[bool] = False
 
     def reopen(self, settled: Settled) -> Bool[Tensor, " settled"]:
         return torch.zeros(len(settled.positions), dtype=torch.bool, device=settled.written.device)

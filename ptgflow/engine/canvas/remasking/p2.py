@@ -29,6 +29,7 @@ class P2(Memoryless):
     """
 
     name: ClassVar[str] = "p2"
+    doubts: ClassVar[bool] = False
 
     steps: int = 16
     eta: float = 1.0

@@ -22,6 +22,7 @@ class Uninformed(Memoryless):
     """
 
     name: ClassVar[str] = "uninformed"
+    doubts: ClassVar[bool] = False
 
     probability: float = 0.1
     rounds: int = 16

@@ -21,11 +21,11 @@ class WinoBack(Memoryless):
     Hong et al., "Wide-In, Narrow-Out", arXiv 2507.18578. Of n tokens that are written in a round at most n - 1 may be
     opened again, so that each round leaves fewer holes: this is the bound. (The published code compares with the round
     before, which bounds nothing where a round writes less than the last one.) The probability is that of a place that
-    sees all the others and not itself, which the published code computes with a shadow block; a model that sees the
-    token itself rates it too high.
+    sees all the others and not itself: a model that sees the token rates it too high.
     """
 
     name: ClassVar[str] = "wino"
+    doubts: ClassVar[bool] = True
 
     threshold_back: float = 0.9
 

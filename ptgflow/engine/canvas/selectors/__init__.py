@@ -13,6 +13,7 @@ from ptgflow.engine.canvas.selectors.entropy_bound import EntropyBound as Entrop
 from ptgflow.engine.canvas.selectors.everything import Everything as Everything
 from ptgflow.engine.canvas.selectors.factor import Factor as Factor
 from ptgflow.engine.canvas.selectors.maskgit import MaskGit as MaskGit
+from ptgflow.engine.canvas.selectors.remdm import ReMdmFill as ReMdmFill
 from ptgflow.engine.canvas.selectors.slow_fast import SlowFast as SlowFast
 from ptgflow.engine.canvas.selectors.tau_leaping import TauLeaping as TauLeaping
 from ptgflow.engine.canvas.selectors.threshold import Threshold as Threshold
@@ -29,5 +30,6 @@ SELECTORS: Final[Mapping[str, type[Selector]]] = {
     "maskgit": MaskGit,
     "everything": Everything,
     "wino": Wino,
+    "remdm": ReMdmFill,
 }
 """Every selector by its name."""
