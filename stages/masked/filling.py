@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.lengths import Given
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
@@ -17,6 +18,7 @@ from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
 from ptgflow.stages.masked.guiding import Guiding
+from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
@@ -67,7 +69,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             remasker=self.remasker(),
             guidance=self._guiding.guidance(prompt, len(canvas.token_ids), denoiser, context, self.name),
             block_length=block_length,
-            ends=isinstance(value, Prompt),
+            length=length_of(self._options) if isinstance(value, Prompt) else Given(),
             sampling=context.generation.sampling,
             seed=context.seed,
             stop=context.generation.stop,
@@ -102,7 +104,8 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         if isinstance(value, Canvas):
             return value
         if isinstance(value, Prompt):
-            size = max(min(context.budget, context.model.context_length - len(value.token_ids)), 1)
+            room = max(min(context.budget, context.model.context_length - len(value.token_ids)), 1)
+            size = length_of(self._options).size(room)
             return Canvas(
                 token_ids=(0,) * size,
                 tokenizer=value.tokenizer,
