@@ -51,4 +51,5 @@ class Argmax(AbstractMethod[Prompt, Text]):
             origin=(context.slot,) * len(decoded.token_ids),
             prompt=value,
             finish_reason=decoded.finish_reason,
+            scores=decoded.scores,
         )
