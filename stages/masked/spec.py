@@ -7,6 +7,7 @@ from pydantic import Field
 from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
 from ptgflow.contracts.method import Reach
 from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
+from ptgflow.stages.masked.length_options import LengthOptions
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -33,7 +34,7 @@ TOLERATES: dict[Cache, Reach] = {
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
-class MaskedOptions(GuidanceOptions, RemaskOptions):
+class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
     """What every selector shares."""
 
     block_length: int | None = Field(

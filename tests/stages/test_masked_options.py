@@ -3,9 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from ptgflow.engine.canvas.lengths import FirstEnd, Fixed, UntilEnd
 from ptgflow.engine.canvas.remasking import P2, Gibbs, ReMdm, Uninformed, WinoBack
 from ptgflow.engine.canvas.selectors import ReMdmFill, TauLeaping
 from ptgflow.stages.masked import selectors
+from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import (
@@ -156,3 +158,18 @@ def test_what_the_rules_cannot_take_is_out_of_range_or_in_conflict():
     ):
         with pytest.raises(ValidationError):
             kind(**value)
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ({}, FirstEnd()),
+        ({"length": "first_end", "places": 7}, FirstEnd(places=7)),
+        ({"length": "until_end"}, UntilEnd()),
+        ({"length": "fixed", "places": 9}, Fixed(places=9)),
+    ],
+)
+def test_the_length_is_a_policy(options, policy):
+    made = ThresholdOptions(**options)
+    assert not made.conflicts()
+    assert length_of(made) == policy
