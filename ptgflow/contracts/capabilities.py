@@ -20,5 +20,3 @@ class Capability(StrEnum):
     """Can be shown a hole: it has a token that stands for one, can be given such a token, or takes noise for one."""
     NATIVE_MTP = "native_mtp"
     """The checkpoint brings modules that predict several tokens ahead."""
-    ALIGNMENT_HEAD = "alignment_head"
-    """Predicts more positions than tokens, to be collapsed (CTC) or connected (DAG)."""

@@ -32,7 +32,7 @@ class Editing(AbstractMethod[Text, Draft], ABC, Generic[OptionsT]):
         """Yield one text."""
         if self._editor is None:
             self._editor = self.editor(context)
-        scores = value.scores if isinstance(value, Draft) else (0.0,) * len(value.token_ids)
+        scores = value.scores if value.scores is not None else (0.0,) * len(value.token_ids)
         decoded = yield EditRequest(
             text=value.text,
             token_ids=value.token_ids,

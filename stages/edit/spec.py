@@ -17,7 +17,12 @@ class LocateReviseOptions(EditOptions):
     weak: float = Field(default=0.05, gt=0.0, lt=1.0, description="tokens of at most this probability are looked at")
     candidates: int = Field(default=8, ge=1, le=64, description="tokens that are tried in the place of one")
     ahead: int = Field(default=8, ge=0, le=64, description="tokens behind it whose probability counts")
-    gain: float = Field(default=2.0, ge=0.0, description="least rise of their log-probability together, in nats; of those behind it alone, where it is taken out")
+    gain: float = Field(
+        default=2.0,
+        ge=0.0,
+        description="least rise of their log-probability together, in nats; of those behind it alone, where it is taken "
+        "out",
+    )
 
 
 class TaggerOptions(EditOptions):

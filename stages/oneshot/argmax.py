@@ -16,14 +16,14 @@ from ptgflow.errors import RunError
 from ptgflow.stages.base import StageContext, Work
 from ptgflow.stages.masked.fillers import filler_of
 from ptgflow.stages.oneshot.spec import ArgmaxOptions
-from ptgflow.stages.oneshot.writing import Writing, shipped_windows, text_of
+from ptgflow.stages.oneshot.writing import Sized, shipped_windows, text_of
 
 _PLACES = 16
 """Of a canvas that no training has said the places of."""
 
 
 @final
-class Argmax(Writing[ArgmaxOptions]):
+class Argmax(Sized[ArgmaxOptions]):
     """The likeliest token of each place, or a draw at temperature > 0, independently of all others.
 
     It runs with what was trained for one-shot generation; or, where no length is to be chosen, with whatever fills
@@ -40,15 +40,6 @@ class Argmax(Writing[ArgmaxOptions]):
     def reader(self, windows: Windows, end: int) -> Reader:
         del windows
         return ArgmaxReader(end)
-
-    def size(self, trained: int) -> int:
-        return self._options.places or trained
-
-    def lengths(self) -> int:
-        return self._options.tried
-
-    def rescored(self) -> bool:
-        return self._options.tried > 1
 
     def run(self, value: Prompt, context: StageContext) -> Work[Text]:
         """Yield one window, or one canvas of one block.

@@ -14,10 +14,13 @@ from ptgflow.engine.oneshot.windows import Windows
 from ptgflow.engine.request import Decoded
 from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
-from ptgflow.stages.oneshot.spec import WritingOptions
+from ptgflow.stages.oneshot.spec import LengthOptions, WritingOptions
 from ptgflow.stages.shipped import shipped_heads
 
 OptionsT = TypeVar("OptionsT", bound=WritingOptions)
+RESCORED = 16
+"""Texts of a search among which the model itself chooses: what more of them say differs less and less."""
+LengthT = TypeVar("LengthT", bound=LengthOptions)
 
 
 class Writing(AbstractMethod[Prompt, Text], ABC, Generic[OptionsT]):
@@ -43,9 +46,9 @@ class Writing(AbstractMethod[Prompt, Text], ABC, Generic[OptionsT]):
         """How many lengths are tried."""
         return 0
 
-    def rescored(self) -> bool:
-        """Whether the model itself chooses among several texts."""
-        return False
+    def rescored(self) -> int:
+        """Among how many texts the model itself chooses; 0: among none."""
+        return 0
 
     def run(self, value: Prompt, context: StageContext) -> Work[Text]:
         """Yield one window.
@@ -74,6 +77,19 @@ class Writing(AbstractMethod[Prompt, Text], ABC, Generic[OptionsT]):
             stop=context.generation.stop,
         )
         return text_of(decoded, value, context)
+
+
+class Sized(Writing[LengthT], ABC, Generic[LengthT]):
+    """Writes a token in each place, so that a length can be chosen."""
+
+    def size(self, trained: int) -> int:
+        return self._options.places or trained
+
+    def lengths(self) -> int:
+        return self._options.tried
+
+    def rescored(self) -> int:
+        return self._options.tried
 
 
 def windows_of(model: LoadedModel, slot: str, weights: str | None, decoder: str) -> Windows:
@@ -106,4 +122,5 @@ def text_of(decoded: Decoded, value: Prompt, context: StageContext) -> Text:
         origin=(context.slot,) * len(decoded.token_ids),
         prompt=value,
         finish_reason=decoded.finish_reason,
+        scores=decoded.scores,
     )

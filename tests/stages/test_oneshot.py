@@ -47,7 +47,7 @@ def trained(decoder, short, folder, *more):
 
 @pytest.fixture(scope="module")
 def argmax(short, tmp_path_factory):
-    return trained("argmax", short, tmp_path_factory.mktemp("argmax"), "epochs=400")
+    return trained("argmax", short, tmp_path_factory.mktemp("argmax"), "epochs=250")
 
 
 def right(short, **options):
@@ -89,3 +89,31 @@ def test_what_was_trained_for_another_decoder_is_refused(tmp_path):
     folder = str(saved(tmp_path / "heads", "oneshot", MODEL, decoder="ctc"))
     result = compile(OneShot(decoder="argmax", weights=folder), model=CARD).run("Hello.")
     assert result.error_code == "PTG621"
+
+
+@pytest.mark.parametrize(
+    ("decoder", "more", "options"),
+    [
+        ("ctc", ("epochs=200",), [{}, {"decode": "beam"}, {"decode": "beam", "rescore": True}]),
+        (
+            "dag",
+            ("epochs=200", "upsample=3"),
+            [
+                {"decode": "greedy"},
+                {},
+                {"decode": "viterbi"},
+                {"decode": "joint_viterbi"},
+                {"decode": "beam", "width": 8},
+                {"decode": "beam", "width": 8, "rescore": True},
+            ],
+        ),
+        ("crf", ("epochs=200",), [{}, {"length": "predicted"}, {"length": "beam", "beam": 3}]),
+    ],
+)
+def test_other_decoders_learn_answers_by_heart_too(decoder, more, options, short, tmp_path_factory):
+    folder = trained(decoder, short, tmp_path_factory.mktemp(decoder), *more)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["last_loss"] < 0.2 * card["first_loss"]
+    for one in options:
+        found = right(short, decoder=decoder, weights=str(folder), **one)
+        assert found >= len(short) - 1, one

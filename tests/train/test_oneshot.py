@@ -1,6 +1,8 @@
 """Training of one-shot generation: the loss against its definition window by window, and the run."""
 
+import itertools
 import json
+import math
 
 import pytest
 import torch
@@ -10,10 +12,14 @@ from ptgflow.contracts import ModelCard
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
+from ptgflow.engine.oneshot.ctc import collapse
+from ptgflow.engine.oneshot.network import TOLD, OneShotHeads
 from ptgflow.train.answers import answers_of
 from ptgflow.train.batches import Batch
 from ptgflow.train.job import teacher_of
 from ptgflow.train.objectives.oneshot import OneShotObjective
+from ptgflow.train.objectives.oneshot_losses.decoders import DECODERS
+from ptgflow.train.objectives.oneshot_losses.windows import WindowBatch
 from ptgflow.train.prompts import TrainingPrompt, read_prompts
 from tests.engine.heads_of_tiny import config_of, window_states
 
@@ -50,9 +56,10 @@ def batch(step=0):
 LENGTHS = (2, 2, PLACES)
 
 
-def objective(told=0.5, weight=0.3):
+def objective(told=0.5, weight=0.3, **more):
     torch.manual_seed(2)
-    made = OneShotObjective(config_of("oneshot", MODEL), TEACHER, told_lengths=told, length_weight=weight, seed=3)
+    config = config_of("oneshot", MODEL, **more)
+    made = OneShotObjective(config, TEACHER, told_lengths=told, length_weight=weight, seed=3)
     for parameter in made.network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -95,11 +102,79 @@ def test_some_windows_are_told_their_length():
     assert len(seen) > 3
 
 
-def test_adapters_mask_and_length_head_learn_and_the_target_does_not():
-    made = objective()
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_adapters_mask_and_heads_learn_and_the_target_does_not(decoder):
+    made = objective(told=0.5 if decoder in TOLD else 0.0, decoder=decoder, block_length=PLACES + 2)
     torch.autograd.backward(made.loss(batch(4)).value)
-    assert all(float(one.grad.abs().max()) > 0 for one in made.network.parameters())
+    still = {name for name, one in made.network.named_parameters() if float(one.grad.abs().max()) == 0}
+    assert still == set()
     assert not any(one.requires_grad for one in made._target._decoder.parameters())
+
+
+def given_batch(decoder, places=4, vocab=5):
+    """Windows of a small vocabulary, and heads with weights of any size."""
+    generator = torch.Generator().manual_seed(7)
+    config = config_of("oneshot", MODEL, decoder=decoder, block_length=places)
+    base = config.base.model_copy(update={"vocab_size": vocab})
+    heads = OneShotHeads(config.model_copy(update={"base": base}))
+    for one in heads.parameters():
+        torch.nn.init.normal_(one, std=0.5, generator=generator)
+    tokens = torch.tensor([[3, 3, 1, 1], [2, 4, 2, 1], [4, 1, 1, 1]])
+    return heads.requires_grad_(False), WindowBatch(
+        logits=torch.randn(3, places, vocab, generator=generator),
+        states=torch.randn(3, places, MODEL.hidden_size, generator=generator),
+        tokens=tokens,
+        lengths=torch.tensor([2, 3, 1]),
+        told=torch.tensor([False, decoder in TOLD, False]),
+    )
+
+
+def test_the_value_of_ctc_sums_over_alignments():
+    heads, given = given_batch("ctc")
+    law = heads.labels(given.logits, given.states).log_softmax(dim=-1)
+    each = []
+    for row, length in enumerate(given.lengths.tolist()):
+        text = tuple(given.tokens[row, :length].tolist())
+        total = sum(
+            float(sum(law[row, place, label] for place, label in enumerate(path)).exp())
+            for path in itertools.product(range(6), repeat=4)
+            if collapse(path, 5) == text
+        )
+        each.append(-math.log(total) / length)
+    assert float(DECODERS["ctc"].value(heads, given)) == pytest.approx(sum(each) / 3, rel=1e-4)
+
+
+def test_the_value_of_a_graph_sums_over_paths_that_write_the_answer_and_its_end():
+    heads, given = given_batch("dag")
+    law, links, each = given.logits.log_softmax(dim=-1), heads.links(given.states), []
+    for row, length in enumerate(given.lengths.tolist()):
+        text, total = given.tokens[row, : length + 1].tolist(), 0.0
+        for inner in itertools.combinations((1, 2), length - 1):
+            path = (0, *inner, 3)
+            score = sum(float(links[row, a, b]) for a, b in itertools.pairwise(path))
+            total += math.exp(score + sum(float(law[row, at, token]) for at, token in zip(path, text, strict=True)))
+        each.append(-math.log(total) / (length + 1))
+    assert float(DECODERS["dag"].value(heads, given)) == pytest.approx(sum(each) / 3, rel=1e-4)
+
+
+def test_the_value_of_a_chain_is_that_of_the_whole_text_and_half_of_its_places():
+    heads, given = given_batch("crf")
+    transitions, each, places = heads.transitions(given.states), [], []
+    for row in range(3):
+        count = 3 if bool(given.told[row]) else 4
+        steps = [transitions.first @ transitions.dynamic[row, at] @ transitions.second.T for at in range(count - 1)]
+
+        def score(text, row=row, steps=steps):
+            own = sum(float(given.logits[row, place, token]) for place, token in enumerate(text))
+            return own + sum(float(steps[at][a, b]) for at, (a, b) in enumerate(itertools.pairwise(text)))
+
+        scores = torch.tensor([score(text) for text in itertools.product(range(5), repeat=count)])
+        text = given.tokens[row, :count].tolist()
+        each.append((float(scores.logsumexp(0)) - score(text)) / count)
+        law = given.logits[row].log_softmax(dim=-1)
+        places += [-float(law[place, text[place]]) for place in range(1, count)]
+    expected = sum(each) / 3 + 0.5 * sum(places) / len(places)
+    assert float(DECODERS["crf"].value(heads, given)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_stop_string_ends_an_answer_and_is_remembered():
@@ -153,12 +228,15 @@ def test_the_command_learns_short_answers_by_heart(data, tmp_path, capsys):
     ("more", "words"),
     [
         ("places=24", "write max_tokens=25 or more"),
+        ("upsample=3", "it is of the decoders ctc and dag, and decoder is argmax"),
+        ("decoder=ctc told_lengths=0.5", "it is of the decoders argmax and crf, and decoder is ctc"),
+        ("decoder=ctc upsample=1", "write upsample=2 or more"),
         ("told_lengths=2", "told_lengths"),
         ("rank=0", "rank"),
         ("start=nowhere", "there is no config.json"),
     ],
 )
 def test_mistakes_are_told(more, words, data, tmp_path, capsys):
-    assert main([*options(data, tmp_path / "out"), more]) == 2
+    assert main([*options(data, tmp_path / "out"), *more.split()]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

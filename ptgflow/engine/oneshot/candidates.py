@@ -30,7 +30,12 @@ def joined(texts: Sequence[tuple[int, ...]]) -> tuple[TokenTree, tuple[tuple[int
 
 
 def likeliest_text(
-    logits: Float[Tensor, "lines vocab"], tree: TokenTree, paths: Sequence[tuple[int, ...]], endings: Collection[int]
+    logits: Float[Tensor, "lines vocab"],
+    tree: TokenTree,
+    paths: Sequence[tuple[int, ...]],
+    *,
+    ended: Sequence[bool],
+    endings: Collection[int],
 ) -> tuple[int, tuple[float, ...]]:
     """The text that is likeliest for each of its tokens, its end counted as one; and the log-probabilities of tokens.
 
@@ -38,6 +43,7 @@ def likeliest_text(
         logits: after what stands before all texts, and then after each node.
         tree: of the texts.
         paths: the nodes of each text.
+        ended: which texts end there; the others were cut.
         endings: tokens of which any ends a text.
     """
     law = logits.log_softmax(dim=-1)
@@ -51,6 +57,6 @@ def likeliest_text(
     for row, path in enumerate(paths):
         nodes = [node + 1 for node in path]
         filled[0, row, : len(path) + 1] = torch.cat((scores[nodes], ends[nodes[-1:] or [0]]))
-    lengths = torch.tensor([[len(path) + 1 for path in paths]], device=law.device)
+    lengths = torch.tensor([[len(path) + end for path, end in zip(paths, ended, strict=True)]], device=law.device)
     best = int(best_candidates(filled, lengths)[0])
     return best, tuple(filled[0, best, : len(paths[best])].tolist())

@@ -22,8 +22,8 @@ class OneShotRequest:
     """The text is cut there; at least 1."""
     lengths: int = 0
     """How many lengths are tried, the likeliest ones, each in a window that is told it. 0: none is told."""
-    rescored: bool = False
-    """Whether the model itself chooses among several texts, reading all in one more pass; else the best is taken."""
+    rescored: int = 0
+    """Among how many of the best texts the model itself chooses, reading them in one more pass; 0: it does not."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     stop: tuple[str, ...] = ()

@@ -67,7 +67,8 @@ class OneShotRow:
         self._passes.append(number)
         if self._texts:
             tree, paths = self._tree()
-            best, self._scores = likeliest_text(found[0].logits, tree, paths, self._endings())
+            ended = [self._ended(one) for one in self._texts]
+            best, self._scores = likeliest_text(found[0].logits, tree, paths, ended=ended, endings=self._endings())
             self._found = self._texts[best]
         elif self.request.lengths and self._told == (None,):
             self._told = self._likely_lengths(found[0].states)
@@ -101,7 +102,11 @@ class OneShotRow:
 
     def _tree(self) -> tuple[TokenTree, tuple[tuple[int, ...], ...]]:
         """The candidates without their ends, as one tree, and the nodes of each."""
-        return joined([one.tokens[:-1] for one in self._texts])
+        return joined([one.tokens[:-1] if self._ended(one) else one.tokens for one in self._texts])
+
+    def _ended(self, one: Written) -> bool:
+        """Whether a text has its end token."""
+        return bool(one.tokens) and one.tokens[-1] in self._codec.eos_ids
 
     def _endings(self) -> frozenset[int]:
         """What the model itself may write where a text ends: an end token, or what a stop string begins with."""
@@ -152,14 +157,14 @@ class OneShotRow:
         different: dict[tuple[int, ...], float] = {}
         for one in candidates:
             different.setdefault(self._closed(one), one.score)
-        if self.request.rescored and len(different) > 1:
-            self._texts = tuple(Written(*one) for one in different.items())
+        texts = [Written(*one) for one in different.items()]
+        if min(self.request.rescored, len(texts)) > 1:
+            self._texts = tuple(texts[: self.request.rescored])
         else:
-            self._found = Written(*next(iter(different.items())))
+            self._found = texts[0]
 
     def _closed(self, one: Written) -> tuple[int, ...]:
         """A text up to its first end token, and this with it, where it has one."""
         tokens = one.tokens
         ends = next((at for at, token in enumerate(tokens) if token in self._codec.eos_ids), None)
-        assert ends is not None or not self.request.rescored, "only whole texts are compared"
         return tokens if ends is None else tokens[: ends + 1]

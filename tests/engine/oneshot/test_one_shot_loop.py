@@ -64,7 +64,7 @@ def test_of_several_lengths_the_model_itself_takes_the_likeliest_text_for_each_t
     different = 0
     endings = ENDS | {MODEL.codec.encode(one)[0] for one in stop}
     prompts = [prompt_of(seed) for seed in range(5, 15)]
-    options = {"lengths": 4, "rescored": True, "stop": stop}
+    options = {"lengths": 4, "rescored": 4, "stop": stop}
     for prompt, found in zip(prompts, written(WINDOWS, READER, prompts, **options), strict=True):
         texts = [cut_at_end(told_text(prompt, length)) for length in lengths_of(prompt, 4)]
         scores = {text: own_scores(prompt, text, endings) for text in texts}
@@ -77,7 +77,7 @@ def test_of_several_lengths_the_model_itself_takes_the_likeliest_text_for_each_t
     assert different, "the choice is not always the likeliest length"
 
 
-@pytest.mark.parametrize("more", [{}, {"lengths": 1}, {"lengths": 3, "rescored": True}])
+@pytest.mark.parametrize("more", [{}, {"lengths": 1}, {"lengths": 3, "rescored": 3}])
 def test_a_row_is_written_as_alone_whatever_is_beside_it(more):
     together = written(WINDOWS, READER, PROMPTS, **more)
     for prompt, found in zip(PROMPTS, together, strict=True):
@@ -86,7 +86,7 @@ def test_a_row_is_written_as_alone_whatever_is_beside_it(more):
 
 
 def test_keys_and_values_of_all_windows_go():
-    written(WINDOWS, READER, PROMPTS, lengths=3, rescored=True)
+    written(WINDOWS, READER, PROMPTS, lengths=3, rescored=3)
     assert len(WINDOWS._texts.cache) == 0
     WINDOWS._texts.cache.check()
 

@@ -67,5 +67,6 @@ def written(windows, reader, prompts, **more):
 
 
 def cut_at_end(tokens):
+    tokens = list(tokens)
     ends = next((at for at, token in enumerate(tokens) if token in ENDS), None)
     return tuple(tokens[:ends])
