@@ -1,0 +1,67 @@
+"""Editors as stages: what they are given, what they leave, and what records say of it."""
+
+import pytest
+
+from ptgflow import load_recipe
+from ptgflow.diagnostics.codes import RULES
+from ptgflow.engine.edit.changes import undone
+
+TEXT = "The capital of France is banana, and it is on the Seine."
+
+
+def test_locate_revise_puts_right_what_is_plainly_wrong_and_says_what_it_did():
+    plan = load_recipe("edit", ["model=smollm2-135m", "model.dtype=float32"])
+    result = plan.run(text=TEXT)
+    assert result.text == TEXT.replace("banana", "Paris")
+    (stage,) = result.metrics.stages
+    (segment,) = result.segments
+    text = result.text
+    edits = segment.stages[0].edits
+    assert [change.by for changes in edits for change in changes] == ["locate_revise"]
+    for changes in reversed(edits):
+        text = undone(text, changes)
+    assert text == TEXT
+    assert result.record()["segments"][0]["stages"][0]["edits"][0][0]["new"] == " Paris"
+    assert set(result.origin) == {"input", "repair"}
+    assert stage.rounds == 2
+
+
+def test_what_the_model_writes_itself_stays():
+    plan = load_recipe("dv_edit", ["model=smollm2-135m", "model.dtype=float32", "max_tokens=40"])
+    plain = load_recipe("ar", ["model=smollm2-135m", "model.dtype=float32", "max_tokens=40"])
+    prompt = "Why is the sky blue?"
+    assert plan.run(prompt).text == plain.run(prompt).text
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("There car is red.", "Their car is red."),
+        ("He have went home.", None),
+        ("\U0001f600", "\U0001f600"),
+        ("\u65e5\u672c\u8a9e\u3067\u3059\u3002", "\u65e5\u672c\u8a9e\u3067\u3059\u3002"),
+    ],
+)
+def test_the_embedded_tagger(text, after):
+    pytest.importorskip("onnxruntime")
+    plan = load_recipe("edit", ["stage@stages.repair=edit/tagger", "model=tiny"])
+    found = plan.run(text=text)
+    assert found.text == (after or found.text)
+    assert (found.text != text) == (after != text)
+
+
+def test_a_folder_without_a_tagger_is_told(tmp_path):
+    pytest.importorskip("onnxruntime")
+    plan = load_recipe("edit", ["stage@stages.repair=edit/tagger", f"stages.repair.tagger={tmp_path}", "model=tiny"])
+    found = plan.run(text="a")
+    assert found.error_code == "PTG661" in RULES
+
+
+def test_passages_are_edited_side_by_side():
+    text = "\n\n".join(f"The capital of {one} is banana, as everybody knows." for one in ("France", "Italy"))
+    plan = load_recipe("decomp_edit", ["model=smollm2-135m", "model.dtype=float32"])
+    result = plan.run(text=text)
+    assert "banana" not in result.text
+    assert "Paris" in result.text
+    assert "Rome" in result.text
+    assert result.text.count("\n\n") == 1
