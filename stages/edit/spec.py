@@ -20,8 +20,7 @@ class LocateReviseOptions(EditOptions):
     gain: float = Field(
         default=2.0,
         ge=0.0,
-        description="least rise of their log-probability together, in nats; of those behind it alone, where it is taken "
-        "out",
+        description="least rise of their log-probability together, in nats; of those behind it alone, where it goes",
     )
 
 
