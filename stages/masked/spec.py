@@ -1,10 +1,11 @@
 """Masked generation: the table of selectors, with caches and re-maskers as options."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, Prompt, Segment, StageOptions, Verified
 from ptgflow.contracts.method import Reach
 from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
 from ptgflow.stages.masked.length_options import LengthOptions
@@ -31,6 +32,7 @@ TOLERATES: dict[Cache, Reach] = {
 }
 """How far settled positions may change again under each cache."""
 
+_OF_A_LENGTH: Final = set(LengthOptions.model_fields) - set(StageOptions.model_fields)
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
@@ -49,11 +51,11 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
         description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
         "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
     )
-    weak: float = Field(
-        default=0.3,
+    weak: float | None = Field(
+        default=None,
         ge=0.0,
         le=1.0,
-        description="behind a verifier: positions whose token was less probable than this are opened again",
+        description="behind a verifier: positions whose token was less probable than this are opened again; null: 0.3",
     )
     weights: str | None = Field(
         default=None, description="a folder with adapters for canvases; null: those that ship for the model"
@@ -71,6 +73,37 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
             return ()
         reason = f"{what} re-opens positions {_where(reach)}, and cache={self.cache} {_kept(TOLERATES[self.cache])}"
         return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
+
+    def conflicts_fused(self) -> tuple[Conflict, ...]:
+        """Before a verifier a block is foreseen in one pass, and what is written is the verifier's choice."""
+        reason = (
+            "{}={} is of a canvas that is filled round by round, and here a block is drafted for the verifier behind it"
+        )
+        return tuple(
+            Conflict(reason=reason.format(name, value), remedies=(f"{name}={'null' if default is None else default}",))
+            for name, value, default in self._changed()
+            if name not in ("model", "weights", "weak")
+        )
+
+    def conflicts_taking(self, kind: type[Segment]) -> tuple[Conflict, ...]:
+        found: list[Conflict] = []
+        if self.weak is not None and not issubclass(kind, Verified):
+            reason = f"weak is of a text that a verifier has judged, and a {kind.__name__} reaches the stage"
+            found.append(Conflict(reason=reason, remedies=("weak=null",)))
+        for name, _, default in self._changed():
+            if name in _OF_A_LENGTH and not issubclass(kind, Prompt):
+                reason = (
+                    f"{name} is of a canvas behind a prompt, and here a {kind.__name__} of its own length is filled"
+                )
+                found.append(Conflict(reason=reason, remedies=(f"{name}={'null' if default is None else default}",)))
+        return tuple(found)
+
+    def _changed(self) -> Iterator[tuple[str, object, object]]:
+        """Options that are not at their defaults, with their values and these."""
+        for name, one in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != one.default:
+                yield name, value, one.default
 
 
 def _where(reach: Reach) -> str:
