@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ptgflow.dsl import Merge as Merge
     from ptgflow.dsl import OneShot as OneShot
     from ptgflow.dsl import Pipeline as Pipeline
+    from ptgflow.dsl import Remask as Remask
     from ptgflow.errors import InternalError as InternalError
     from ptgflow.errors import PtgError as PtgError
     from ptgflow.errors import RecipeError as RecipeError
@@ -76,6 +77,7 @@ _HOME = {
     "Prompt": "ptgflow.contracts",
     "PtgError": "ptgflow.errors",
     "RecipeError": "ptgflow.errors",
+    "Remask": "ptgflow.dsl",
     "Result": "ptgflow.executors.result",
     "RunError": "ptgflow.errors",
     "Severity": "ptgflow.diagnostics",
@@ -112,6 +114,7 @@ __all__ = [
     "Prompt",
     "PtgError",
     "RecipeError",
+    "Remask",
     "Result",
     "RunError",
     "Severity",

@@ -1,4 +1,4 @@
-"""All methods: the tables of the six folders, and those of other packages (entry points `ptgflow.methods`)."""
+"""All methods: the tables of the folders, and those of other packages (entry points `ptgflow.methods`)."""
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -13,8 +13,9 @@ from ptgflow.stages.edit.spec import METHODS as EDIT
 from ptgflow.stages.masked.spec import METHODS as MASKED
 from ptgflow.stages.mtp.spec import METHODS as MTP
 from ptgflow.stages.oneshot.spec import METHODS as ONESHOT
+from ptgflow.stages.remask.spec import METHODS as REMASK
 
-SHIPPED: tuple[MethodSpec, ...] = (*DECOMPOSE, *ONESHOT, *MTP, *MASKED, *EDIT, *DRAFT_VERIFY)
+SHIPPED: tuple[MethodSpec, ...] = (*DECOMPOSE, *ONESHOT, *MTP, *MASKED, *EDIT, *DRAFT_VERIFY, *REMASK)
 """The methods that ptgflow brings along."""
 
 

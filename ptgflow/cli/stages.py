@@ -2,7 +2,7 @@
 
 from ptgflow.cli.arguments import Arguments
 from ptgflow.contracts import MethodSpec
-from ptgflow.contracts.paradigms import PARADIGMS, SIX
+from ptgflow.contracts.paradigms import BRIDGES, PARADIGMS, SIX
 from ptgflow.stages.methods import method_table
 
 
@@ -10,14 +10,14 @@ def main(arguments: Arguments) -> int:
     """The methods, paradigm by paradigm; `ptgflow stages mtp` shows one paradigm."""
     wanted = set(arguments.overrides)
     blocks = []
-    for paradigm in SIX:
+    for paradigm in (*SIX, *BRIDGES):
         if wanted and str(paradigm) not in wanted:
             continue
         spec = PARADIGMS[paradigm]
         blocks.append(f"{spec.title} ({paradigm}, chosen by {spec.axis}=): {spec.idea}\n  {spec.contract}")
         blocks += [_method(method) for method in method_table().of(paradigm).values()]
     if not blocks:
-        print(f"there is no such paradigm; choices: {', '.join(str(one) for one in SIX)}")
+        print(f"there is no such paradigm; choices: {', '.join(str(one) for one in (*SIX, *BRIDGES))}")
         return 2
     print("\n\n".join(blocks))
     return 0

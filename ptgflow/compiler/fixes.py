@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from ptgflow.compiler.matrix import composes
+from ptgflow.compiler.matrix import bridged, composes
 from ptgflow.compiler.typing import best, walks
-from ptgflow.contracts import Paradigm, Prompt
+from ptgflow.contracts import BRIDGES, PARADIGMS, Paradigm, Prompt
+from ptgflow.dsl import Stage
 from ptgflow.dsl.text import render_flow
 from ptgflow.graph.ir import Node
 
@@ -18,14 +19,37 @@ def legal(nodes: Sequence[Node], *, pairs: str = "path") -> bool:
         depth += {Paradigm.DECOMPOSE: 1, Paradigm.MERGE: -1}.get(node.paradigm or Paradigm.EDIT, 0)
         if depth not in (0, 1):
             return False
+    path = [node.paradigm for node in nodes]
     if pairs == "path" and not all(
-        composes(one.paradigm, two.paradigm)
-        for index, one in enumerate(nodes)
-        for two in nodes[:index]
-        if one.paradigm and two.paradigm
+        composes(one, two) or bridged(path, at, index)
+        for index, one in enumerate(path)
+        for at, two in enumerate(path[:index])
+        if one and two
     ):
         return False
+    if unwritten(nodes) is not None:
+        return False
     return best(walks([node.contract for node in nodes])).ok
+
+
+def unwritten(nodes: Sequence[Node]) -> int | None:
+    """Where a bridge stands although no stage before it writes; None: nowhere."""
+    begun = (at for at, node in enumerate(nodes) if node.paradigm not in (Paradigm.DECOMPOSE, Paradigm.MERGE))
+    first = next(begun, None)
+    return first if first is not None and nodes[first].paradigm in BRIDGES else None
+
+
+def _with_bridge(nodes: tuple[Node, ...], at: int) -> Iterator[tuple[str, tuple[Node, ...]]]:
+    """A bridge right before the stage `at`."""
+    taken = {node.slot for node in nodes}
+    for bridge in BRIDGES:
+        # A flow may name a bridge without declaring it, as long as nothing else has its name.
+        names = (str(bridge), *(f"{bridge}_{number}" for number in range(2, len(taken) + 3)))
+        slot = next(name for name in names if name not in taken)
+        method = f"{bridge}/{PARADIGMS[bridge].default}"
+        told = method if slot == bridge else f"stages.{slot}, {method}"
+        added = Node(slot=slot, stage=Stage(bridge, slot=slot))
+        yield f"bridge them ({told})", (*nodes[:at], added, *nodes[at:])
 
 
 def _variants(nodes: tuple[Node, ...], at: int) -> Iterator[tuple[str, tuple[Node, ...]]]:
@@ -33,6 +57,7 @@ def _variants(nodes: tuple[Node, ...], at: int) -> Iterator[tuple[str, tuple[Nod
     if at > 0:
         swapped = (*nodes[: at - 1], nodes[at], nodes[at - 1], *nodes[at + 1 :])
         yield "change the order", swapped
+        yield from _with_bridge(nodes, at)
         yield f"leave {nodes[at - 1].slot!r} out", (*nodes[: at - 1], *nodes[at:])
     yield f"leave {nodes[at].slot!r} out", (*nodes[:at], *nodes[at + 1 :])
     for index in range(len(nodes)):

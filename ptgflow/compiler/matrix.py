@@ -4,13 +4,14 @@ Nothing here or below writes a mark down. Two paradigms compose when at least on
 of input; the reason for a "no" is what the refusing contract says of the kind that it is offered (survey, A.2.1).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from ptgflow.compiler.typing import best, walks
 from ptgflow.contracts.accelerators import ACCELERATORS, Fit
 from ptgflow.contracts.contract import Shape
-from ptgflow.contracts.paradigms import PARADIGMS, SIX, Paradigm
+from ptgflow.contracts.paradigms import BRIDGES, PARADIGMS, SIX, Paradigm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,20 @@ def pair(left: Paradigm, right: Paradigm) -> Pair:
 
 
 def composes(left: Paradigm, right: Paradigm) -> bool:
-    """Whether the two may stand on one path. A paradigm goes with itself, and Merge with all: Table 4 has neither."""
-    return left is right or Paradigm.MERGE in (left, right) or pair(left, right).composes
+    """Whether the two may stand on one path.
+
+    A paradigm goes with itself, and Merge and bridges with all: Table 4 has none of these.
+    """
+    beyond = (Paradigm.MERGE, *BRIDGES)
+    return left is right or left in beyond or right in beyond or pair(left, right).composes
+
+
+def bridged(path: Sequence[Paradigm | None], first: int, second: int) -> bool:
+    """Whether a bridge lies between two stages of a path, so that they need not compose.
+
+    A stage that nobody has declared may be one.
+    """
+    return any(paradigm is None or paradigm in BRIDGES for paradigm in path[first + 1 : second])
 
 
 def table4() -> tuple[Pair, ...]:

@@ -25,6 +25,7 @@ from ptgflow.contracts.method import MethodSpec as MethodSpec
 from ptgflow.contracts.method import StageOptions as StageOptions
 from ptgflow.contracts.method_table import MethodTable as MethodTable
 from ptgflow.contracts.model_card import ModelCard as ModelCard
+from ptgflow.contracts.paradigms import BRIDGES as BRIDGES
 from ptgflow.contracts.paradigms import PARADIGMS as PARADIGMS
 from ptgflow.contracts.paradigms import SIX as SIX
 from ptgflow.contracts.paradigms import Paradigm as Paradigm

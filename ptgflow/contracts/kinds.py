@@ -2,7 +2,7 @@
 
     Segment
     + Prompt              conditions the text; may end in an open prefix to continue
-    + Text                complete text, nothing more known
+    + Text                complete text, perhaps with how likely each token was
     |   + Draft           with the score of every token under the step-wise model that proposed it
     |       + Verified    judged by a target model
     + Canvas              text with holes
@@ -65,17 +65,20 @@ class Text(Segment):
     prompt: Prompt | None = None
     """What the text answers, if it answers anything: a stage that judges or repairs it needs the condition."""
     finish_reason: FinishReason = "stop"
+    scores: tuple[float, ...] | None = None
+    """Log-probability of each token at its place, in nats, at most 0, where the stage that wrote it tells. A text that
+    was written at once has them, too: each place by itself, which is no trace of how the text came about."""
 
     def __post_init__(self) -> None:
-        _same_length(self, origin=self.origin)
+        _same_length(self, origin=self.origin, scores=self.origin if self.scores is None else self.scores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft(Text):
     """Text with a token-level trace."""
 
-    scores: tuple[float, ...]
-    """Log-probability of each token under the step-wise model that proposed it, in nats, at most 0."""
+    scores: tuple[float, ...] = ()
+    """Log-probability of each token under the step-wise model that proposed it, in nats, at most 0; never left out."""
     tops: tuple[tuple[tuple[int, float], ...], ...] = ()
     """For each token the likeliest ones at its place with their scores; empty where nobody asked for them."""
 

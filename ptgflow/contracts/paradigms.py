@@ -1,4 +1,4 @@
-"""The six paradigms of parallel text generation, and Merge: their names and contracts.
+"""The six paradigms of parallel text generation, Merge, and the bridge Remask: their names and contracts.
 
 Source of the six: "A Survey on Parallel Text Generation" (arXiv 2508.08712), sections 3 and 4. Nothing here says which
 pairs compose: `ptgflow.compiler.matrix` derives that from the contracts.
@@ -21,6 +21,7 @@ class Paradigm(StrEnum):
     EDIT = "edit"
     DRAFT_VERIFY = "draft_verify"
     MERGE = "merge"
+    REMASK = "remask"
 
 
 SIX: tuple[Paradigm, ...] = (
@@ -32,6 +33,10 @@ SIX: tuple[Paradigm, ...] = (
     Paradigm.MTP,
 )
 """In the order of the survey's Table 4. Merge is no paradigm: it only ends what Decompose began."""
+
+BRIDGES: tuple[Paradigm, ...] = (Paradigm.REMASK,)
+"""No paradigms, either: a bridge makes of what one leaves something that another takes. It is written into a flow where
+the two would not compose, so that the conversion is seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,23 @@ _SPEC_ROWS = (
         writes=Writes.APPENDS,
         axis="method",
         default="join",
+    ),
+    ParadigmSpec(
+        paradigm=Paradigm.REMASK,
+        title="Remask",
+        survey_name="Remask",
+        idea="open the doubtful positions of a complete text again, for a stage that fills them",
+        contract=Contract(
+            takes=(Text,),
+            leaves=Canvas,
+            refuses={
+                Prompt: "there is no text yet of which something could be opened again",
+                Canvas: "a text with holes is one that can be filled already",
+            },
+        ),
+        writes=Writes.REVISES,
+        axis="method",
+        default="weakest",
     ),
 )
 

@@ -55,3 +55,13 @@ class DraftVerify(Pipeline[Prompt | Draft, Verified]):
 
     def __init__(self, drafter: str = PARADIGMS[Paradigm.DRAFT_VERIFY].default, **options: Option) -> None:
         super().__init__(stage_of(Paradigm.DRAFT_VERIFY, drafter, options))
+
+
+@final
+class Remask(Pipeline[Text, Canvas]):
+    """Open the doubtful positions of a text again: the bridge to `Masked`. `method` names how."""
+
+    __slots__ = ()
+
+    def __init__(self, method: str = PARADIGMS[Paradigm.REMASK].default, **options: Option) -> None:
+        super().__init__(stage_of(Paradigm.REMASK, method, options))

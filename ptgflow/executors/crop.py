@@ -24,8 +24,9 @@ def whole_sentences(text: Text, codec: Codec) -> Text:
         "text": kept,
         "origin": tuple(text.origin[place] for place in places),
     }
-    if isinstance(text, Draft):
+    if text.scores is not None:
         changes["scores"] = tuple(text.scores[place] for place in places)
+    if isinstance(text, Draft):
         changes["tops"] = tuple(text.tops[place] for place in places) if text.tops else ()
     if isinstance(text, Verified):
         changes["verdicts"] = tuple(text.verdicts[place] for place in places)

@@ -30,9 +30,11 @@ def merged(
         "prompt": prompt,
         "finish_reason": _finish_reason(texts),
     }
+    scores = [piece.scores for piece in pieces if piece.scores is not None]
+    if len(scores) == len(pieces):
+        fields["scores"] = tuple(score for own in scores for score in own)
     if issubclass(kind, Draft):
         traced = [piece for piece in pieces if isinstance(piece, Draft)]
-        fields["scores"] = tuple(score for piece in traced for score in piece.scores)
         if any(piece.tops for piece in traced):
             # What joins the segments was not chosen among others.
             fields["tops"] = tuple(top for piece in traced for top in piece.tops or ((),) * len(piece.token_ids))
@@ -52,9 +54,8 @@ def _frame(words: str, kind: type[Text], slot: str, codec: Codec) -> Text:
         "tokenizer": codec.fingerprint,
         "text": words,
         "origin": (slot,) * len(ids),
+        "scores": (0.0,) * len(ids),
     }
-    if issubclass(kind, Draft):
-        fields["scores"] = (0.0,) * len(ids)
     if issubclass(kind, Verified):
         given: Verdict = "given"
         fields["verdicts"] = (given,) * len(ids)

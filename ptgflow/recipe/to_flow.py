@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ptgflow.compiler.passes.lower import slots_of
-from ptgflow.contracts import PARADIGMS, Paradigm
+from ptgflow.contracts import BRIDGES, PARADIGMS, Paradigm
 from ptgflow.diagnostics import Location, Report
 from ptgflow.diagnostics.codes import recipe as codes
 from ptgflow.diagnostics.suggest import hint
@@ -16,7 +16,8 @@ from ptgflow.dsl.text import FlowSyntaxError, parse_flow, render_flow
 Locate = Callable[[str], Location]
 
 MERGE_SLOT = "merge"
-"""The one stage that a flow may name without declaring it."""
+BRIDGE_SLOTS = {str(bridge): bridge for bridge in BRIDGES}
+"""A flow may name `merge` and bridges without declaring them; a bridge is then as its default says."""
 
 
 def to_flow(
@@ -44,8 +45,9 @@ def to_flow(
     declared = {*stages, *broken}
     meant: dict[str, str] = {}
     for slot in dict.fromkeys(slots):
-        if slot not in declared and slot != MERGE_SLOT:
-            report.add(codes.UNKNOWN_SLOT(locate("flow"), name=slot, hint=hint(slot, [*declared, MERGE_SLOT])))
+        known = {*declared, MERGE_SLOT, *BRIDGE_SLOTS}
+        if slot not in known:
+            report.add(codes.UNKNOWN_SLOT(locate("flow"), name=slot, hint=hint(slot, sorted(known))))
             # A stage that is misspelt in the flow is one mistake, not two; its options are still worth checking.
             for near in get_close_matches(slot, set(stages) - set(slots), n=1):
                 meant[slot] = near
@@ -64,6 +66,8 @@ def to_flow(
 
 
 def _stage(slot: str, declared: Mapping[str, Any] | None, locate: Locate, report: Report) -> Stage:
+    if declared is None and slot in BRIDGE_SLOTS:
+        declared = {"paradigm": slot}
     if declared is None:
         return Stage(Paradigm.MERGE if slot == MERGE_SLOT else None, slot=slot)
     options = {str(name): value for name, value in declared.items()}

@@ -88,7 +88,8 @@ def _slice(text: Text, start: int, end: int, own: str, before: str) -> Text:
         ids, scores = text.token_ids[part], text.scores[part]
         piece = replace(text, token_ids=ids, text=own, origin=text.origin[part], scores=scores)
     else:
-        piece = replace(text, token_ids=text.token_ids[part], text=own, origin=text.origin[part])
+        known = None if text.scores is None else text.scores[part]
+        piece = replace(text, token_ids=text.token_ids[part], text=own, origin=text.origin[part], scores=known)
     last = end == len(text.token_ids)
     prompt = None if text.prompt is None else _left_context(text.prompt, text.token_ids[:start], before)
     return replace(piece, prompt=prompt, finish_reason=text.finish_reason if last else "split")

@@ -31,8 +31,6 @@ def filler_of(model: LoadedModel, slot: str, method: str, *, weights: str | None
     if cache != "none" and (model.holes is None or noise):
         known = "an adapted autoregressive model" if model.holes is None else f"the encoder of {model.name!r}"
         raise refusal(slot, method, f"cache={cache} approximates what {known} keeps exactly", "cache=none")
-    if cache == "dllm":
-        raise refusal(slot, method, "the cache dllm has no implementation yet", "cache=dkv")
     own = own_filler(model, cache)
     if own is not None:
         return own

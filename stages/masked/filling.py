@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.engine.canvas.filler import Filler
+from ptgflow.engine.canvas.lengths import Given
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
@@ -16,6 +17,7 @@ from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
 from ptgflow.stages.masked.fillers import filler_of, refusal
 from ptgflow.stages.masked.guiding import Guiding
+from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
@@ -72,7 +74,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             guidance=self._guiding.guidance(prompt, len(canvas.token_ids), filler.denoiser, context, self.name),
             block_length=block_length,
             block_begins=-filler.before(prompt, block_length),
-            ends=isinstance(value, Prompt),
+            length=length_of(self._options) if isinstance(value, Prompt) else Given(),
             sampling=context.generation.sampling,
             seed=context.seed,
             stop=context.generation.stop,
@@ -108,7 +110,8 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         if isinstance(value, Canvas):
             return value
         if isinstance(value, Prompt):
-            size = max(min(context.budget, context.model.context_length - len(value.token_ids)), 1)
+            room = max(min(context.budget, context.model.context_length - len(value.token_ids)), 1)
+            size = length_of(self._options).size(room)
             return Canvas(
                 token_ids=(0,) * size,
                 tokenizer=value.tokenizer,

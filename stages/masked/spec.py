@@ -7,6 +7,7 @@ from pydantic import Field
 from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
 from ptgflow.contracts.method import Reach
 from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
+from ptgflow.stages.masked.length_options import LengthOptions
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -33,7 +34,7 @@ TOLERATES: dict[Cache, Reach] = {
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
-class MaskedOptions(GuidanceOptions, RemaskOptions):
+class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
     """What every selector shares."""
 
     block_length: int | None = Field(
@@ -43,7 +44,11 @@ class MaskedOptions(GuidanceOptions, RemaskOptions):
         description="positions worked on at a time, left to right; null: as many as in the model's training, and all "
         "where that knew no blocks",
     )
-    cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
+    cache: Cache = Field(
+        default="none",
+        description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
+        "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
+    )
     weak: float = Field(
         default=0.3,
         ge=0.0,
@@ -55,14 +60,17 @@ class MaskedOptions(GuidanceOptions, RemaskOptions):
     )
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        found = super().conflicts()
-        if _WIDTH[REOPENS[self.remask]] <= _WIDTH[TOLERATES[self.cache]]:
-            return found
-        reason = (
-            f"remask={self.remask} re-opens positions {_where(REOPENS[self.remask])}, "
-            f"and cache={self.cache} {_kept(TOLERATES[self.cache])}"
+        return (
+            *super().conflicts(),
+            *self.invalidated(f"remask={self.remask}", REOPENS[self.remask], "cache=none", "remask=none"),
         )
-        return (*found, Conflict(reason=reason, remedies=("cache=none", "remask=none"), of_a_cache=True))
+
+    def invalidated(self, what: str, reach: Reach, *remedies: str) -> tuple[Conflict, ...]:
+        """That what re-opens positions does so where the cache keeps them."""
+        if _WIDTH[reach] <= _WIDTH[TOLERATES[self.cache]]:
+            return ()
+        reason = f"{what} re-opens positions {_where(reach)}, and cache={self.cache} {_kept(TOLERATES[self.cache])}"
+        return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
 
 
 def _where(reach: Reach) -> str:
@@ -190,6 +198,7 @@ class MaskPredictOptions(MaskedOptions):
         without = self.model_copy(update=own)
         return (
             *super(MaskPredictOptions, without).conflicts(),
+            *self.invalidated("mask_predict", "block", "cache=none"),
             *(
                 Conflict(
                     reason=f"mask_predict re-opens by its own schedule, and {name}={getattr(self, name)} is of another",

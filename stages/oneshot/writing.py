@@ -122,4 +122,5 @@ def text_of(decoded: Decoded, value: Prompt, context: StageContext) -> Text:
         origin=(context.slot,) * len(decoded.token_ids),
         prompt=value,
         finish_reason=decoded.finish_reason,
+        scores=decoded.scores,
     )

@@ -95,7 +95,7 @@ def test_a_kind_mismatch_names_slots_kinds_reason_and_edit() -> None:
         "   want: 'fill' takes Prompt, Canvas or Verified\n"
         "   note: nothing is left unresolved in a complete text: it has no masked position to fill (survey, A.2.1: "
         "One-shot Generation x Masked Generation)\n"
-        "   help: leave 'draft' out:  flow: fill\n"
+        "   help: bridge them (remask/weakest):  flow: draft >> remask >> fill\n"
         "   more: ptgflow explain PTG101"
     ]
 

@@ -15,7 +15,7 @@ from ptgflow.compiler.passes.lower import slots_of
 from ptgflow.compiler.source import Source
 from ptgflow.contracts import PARADIGMS, SIX, Paradigm
 from ptgflow.diagnostics import Report
-from ptgflow.dsl import MTP, Decompose, DraftVerify, Edit, Flow, Masked, Merge, OneShot, Stage
+from ptgflow.dsl import MTP, Decompose, DraftVerify, Edit, Flow, Masked, Merge, OneShot, Remask, Stage
 from ptgflow.dsl.pipeline import then
 from ptgflow.dsl.text import FlowSyntaxError, parse_flow, render_flow
 from ptgflow.errors import RecipeError
@@ -33,6 +33,7 @@ MAKERS = {
     Paradigm.MASKED: Masked,
     Paradigm.EDIT: Edit,
     Paradigm.DRAFT_VERIFY: DraftVerify,
+    Paradigm.REMASK: Remask,
 }
 
 
@@ -296,6 +297,48 @@ def test_the_matrix_agrees_with_the_compiler(left, right):
     assert any(accepted) is pair(left, right).composes
 
 
+BRIDGED = [
+    OneShot() >> Remask() >> Masked(),
+    Decompose() >> OneShot() >> Remask(ratio=0.5) >> Masked(),
+    OneShot() >> Remask() >> Masked() >> Edit(),
+    OneShot() >> Remask() >> Masked() >> DraftVerify(),
+    MTP() >> Remask() >> Masked(),
+    MTP() >> Edit() >> Remask() >> Masked(),
+]
+
+
+@pytest.mark.parametrize("flow", BRIDGED, ids=repr)
+def test_a_bridge_joins_what_does_not_compose(flow):
+    program, report = compiled(flow)
+    assert program is not None, [str(one) for one in report]
+    assert [kind.__name__ for kind in program.starts] == ["Prompt"]
+
+
+@pytest.mark.parametrize("flow", BRIDGED, ids=repr)
+def test_without_its_bridge_it_is_rejected_and_told_of_it(flow):
+    bare = Flow(*(stage for stage in flow.stages if stage.paradigm is not Paradigm.REMASK))
+    program, report = compiled(bare)
+    assert program is None
+    assert any(("(remask/weakest)" in one.help) or ("change the order" in one.help) for one in report.errors)
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [Remask() >> Masked(), Decompose("passages") >> Remask() >> Masked(), Flow(*Remask().stages)],
+    ids=repr,
+)
+def test_a_bridge_needs_a_text_that_was_written(flow):
+    program, report = compiled(flow)
+    assert program is None
+    assert "PTG107" in {one.code for one in report.errors}
+
+
+def test_a_bridge_does_not_excuse_what_lies_on_one_side_of_it():
+    """`OneShot >> Edit >> DraftVerify` hides a pair that does not compose, whatever bridge follows."""
+    _, report = compiled(OneShot() >> Edit() >> DraftVerify() >> Remask() >> Masked())
+    assert [one.code for one in report.errors] == ["PTG102"]
+
+
 @given(flows(1, 4), st.sampled_from(["exact", "distribution"]), st.sampled_from([0.0, 1.0]))
 def test_an_offered_flow_compiles(flow, guarantee, temperature):
     """Whatever `help:` writes behind `flow:` is accepted as it stands, a new verifier declared where it names one."""
@@ -303,10 +346,11 @@ def test_an_offered_flow_compiles(flow, guarantee, temperature):
     slots = dict(zip(slots_of(flow.stages), flow.stages, strict=True))
     for finding in report.errors:
         for offered in re.findall(r"flow: ([a-z_0-9]+(?: >> [a-z_0-9]+)*)(?=  ,| ;|$)", finding.help):
-            if finding.code in ("PTG201", "PTG303"):
+            if finding.code in ("PTG107", "PTG201", "PTG303"):
                 continue  # These name a stage that only the writer can choose.
             names = parse_flow(offered)
-            stages = [slots.get(name, Stage(Paradigm.DRAFT_VERIFY, (("drafter", "ngram"),))) for name in names]
+            bridge, verifier = Remask().stages[0], DraftVerify().stages[0]
+            stages = [slots.get(name, bridge if name.startswith("remask") else verifier) for name in names]
             _, again = compiled(Flow(*stages))
             left = {one.code for one in again.errors} - {one.code for one in report.errors} - {"PTG401"}
             assert not left, (str(flow), offered, [str(one) for one in again.errors])

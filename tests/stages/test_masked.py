@@ -107,3 +107,13 @@ def test_more_rounds_than_places_are_refused(folder):
     flow = Masked(selector="tau_leaping", steps=9, block_length=8, weights=folder)
     with pytest.raises(PtgError, match=r"steps=9 rounds for blocks of 8 positions"):
         compile(flow, model=CARD)
+
+
+@pytest.mark.parametrize("length", ["first_end", "until_end", "fixed"])
+def test_a_canvas_has_as_many_places_as_are_asked_for(length, folder):
+    flow = Masked(selector="topk", k=8, length=length, places=5, weights=folder)
+    result = compile(flow, model=CARD, max_tokens=20).run(PROMPT)
+    assert result.error is None
+    assert len(result.token_ids) <= 5
+    whole = compile(Masked(selector="topk", k=8, length=length, weights=folder), model=CARD, max_tokens=5).run(PROMPT)
+    assert whole.token_ids == result.token_ids

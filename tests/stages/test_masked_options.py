@@ -3,9 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from ptgflow.engine.canvas.lengths import FirstEnd, Fixed, UntilEnd
 from ptgflow.engine.canvas.remasking import P2, Gibbs, ReMdm, Uninformed, WinoBack
 from ptgflow.engine.canvas.selectors import ReMdmFill, TauLeaping
 from ptgflow.stages.masked import selectors
+from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import (
@@ -128,12 +130,20 @@ def test_tau_leaping_and_remdm_have_one_schedule(more):
 
 
 def test_mask_predict_takes_no_other_re_masker_nor_its_parameters():
-    options = MaskPredictOptions(remask="p2", remask_eta=0.5, cache="dkv")
+    options = MaskPredictOptions(remask="p2", remask_eta=0.5, cache="dual")
     named = [conflict.reason for conflict in options.conflicts()]
     assert len(named) == 2
     assert all("own schedule" in reason for reason in named)
     assert_every_remedy_does(options)
-    assert not MaskPredictOptions(cache="dkv").conflicts()
+    assert not MaskPredictOptions(cache="dual").conflicts()
+
+
+def test_mask_predict_opens_again_what_a_delayed_cache_keeps():
+    options = MaskPredictOptions(cache="dkv")
+    (conflict,) = options.conflicts()
+    assert conflict.of_a_cache
+    assert "re-opens positions of the current block" in conflict.reason
+    assert_every_remedy_does(options)
 
 
 def test_what_the_rules_cannot_take_is_out_of_range_or_in_conflict():
@@ -148,3 +158,18 @@ def test_what_the_rules_cannot_take_is_out_of_range_or_in_conflict():
     ):
         with pytest.raises(ValidationError):
             kind(**value)
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ({}, FirstEnd()),
+        ({"length": "first_end", "places": 7}, FirstEnd(places=7)),
+        ({"length": "until_end"}, UntilEnd()),
+        ({"length": "fixed", "places": 9}, Fixed(places=9)),
+    ],
+)
+def test_the_length_is_a_policy(options, policy):
+    made = ThresholdOptions(**options)
+    assert not made.conflicts()
+    assert length_of(made) == policy

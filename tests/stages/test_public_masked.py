@@ -137,7 +137,7 @@ def test_rows_are_what_each_is_alone(name, selector, written):
     assert filled(plan) == [filled(plan, [text])[0] for text in PROMPTS]
 
 
-@pytest.mark.parametrize("cache", ["prefix", "dual", "dkv"])
+@pytest.mark.parametrize("cache", ["prefix", "dual", "dkv", "dllm"])
 @pytest.mark.parametrize("name", ["sdar", "fast_dllm_v2"])
 def test_what_a_block_causal_model_keeps_changes_nothing(name, cache, written):
     plan = loaded(name, written, f"stages.fill.threshold={TAU}", f"stages.fill.cache={cache}")
@@ -147,7 +147,7 @@ def test_what_a_block_causal_model_keeps_changes_nothing(name, cache, written):
 def test_each_cache_of_a_bidirectional_model_approximates_in_its_own_way(written):
     texts = {
         cache: tuple(filled(loaded("llada", written, f"stages.fill.cache={cache}", "stages.fill.block_length=5")))
-        for cache in ("none", "prefix", "dual", "dkv")
+        for cache in ("none", "prefix", "dual", "dkv", "dllm")
     }
     assert len(set(texts.values())) == len(texts)
 
@@ -161,7 +161,7 @@ def test_one_shot_is_the_likeliest_token_of_each_place(name, written):
         assert list(found) == (likeliest[: likeliest.index(END)] if END in likeliest else likeliest)
 
 
-@each_family
+@pytest.mark.parametrize("name", ["llada", "sdar", "mdlm"])
 def test_a_canvas_keeps_what_is_given(name, written):
     result = loaded(name, written).run(canvas="Ducks [MASK][MASK] swim.")
     assert result.error is None

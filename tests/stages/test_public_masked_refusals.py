@@ -26,7 +26,7 @@ PROMPT = "Tell me about ducks."
 def folders(tmp_path_factory):
     """Of some families a folder."""
     root = tmp_path_factory.mktemp("refused")
-    for name in ("llada", "dream", "sdar"):
+    for name in ("llada", "mdlm", "sdar"):
         FAMILIES[name].folder(root / name)
     (root / "gemma").mkdir()
     tiny_gemma(WORDS).save_pretrained(root / "gemma")
@@ -68,6 +68,11 @@ def test_a_model_without_a_mask_is_told_how_to_get_one(tmp_path):
         ("llada", ("model.masked.shift=true",), ("PTG004", "'model.masked'", "did you mean", "model.masked.shifted")),
         ("llada", ("model.masked.attention=causal",), ("PTG008", "model.masked.attention")),
         ("llada", ("stages.fill.weights=/nowhere",), ("PTG612", "fills holes without any", "stages.fill.weights=null")),
+        (
+            "mdlm",
+            ("model.masked.mask_id=271", "stages.fill.cache=dllm"),
+            ("PTG608", "layers of Llama", "another cache"),
+        ),
         ("gemma", ("stages.fill.cache=prefix",), ("PTG612", "keeps exactly", "stages.fill.cache=none")),
         ("gemma", ("stages.fill.block_length=16",), ("PTG612", "blocks of 8", "stages.fill.block_length=8")),
         ("llada", ("accelerate.forward=written",), ("PTG608", "passes of masked models", "accelerate.forward=auto")),
@@ -89,6 +94,14 @@ def test_blocks_of_a_block_causal_model_are_those_of_its_training_or_parts_of_th
     assert "PTG612" in said
     assert f"block_length={length}, and 'custom' was trained on blocks of 4 places" in said
     assert "write stages.fill.block_length=4" in said
+
+
+def test_mask_predict_opens_again_what_a_cache_has_kept(folders):
+    asked = ("stage@stages.fill=masked/mask_predict", "stages.fill.iterations=3")
+    said = refused(folders / "llada", *asked, "stages.fill.cache=dkv")
+    assert "PTG404" in said
+    assert "mask_predict re-opens positions of the current block, and cache=dkv keeps all that is settled" in said
+    assert plan_of(folders / "llada", *asked, "stages.fill.cache=dual").run(PROMPT).error is None
 
 
 def test_rounds_that_would_commit_nothing_are_told(folders):
@@ -214,6 +227,14 @@ def test_logits_that_are_read_in_the_wrong_way_are_told_of(shifted, tmp_path, ca
         assert ("PTG635" in err) == (declared != shifted)
         if declared != shifted:
             assert f"write model.masked.shifted={str(shifted).lower()}" in err
+
+
+@pytest.mark.parametrize("shifted", ["true", "false"])
+def test_a_model_that_knows_nothing_is_not_doubted(shifted, capsys):
+    for mask in range(4):
+        card = ("model=custom", "model.source=tiny", f"model.masked.mask_id={mask}", f"model.masked.shifted={shifted}")
+        assert main(["run", "recipe=masked", *card, "prompt=Why?", "max_tokens=4"]) == 0
+    assert "PTG" not in capsys.readouterr().err
 
 
 def test_a_warning_is_told_once(tmp_path):

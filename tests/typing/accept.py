@@ -3,7 +3,7 @@
 from typing import assert_type
 
 from ptgflow.contracts import Branches, Canvas, Draft, Prompt, Text, Verified
-from ptgflow.dsl import MTP, Decompose, DraftVerify, Edit, Masked, Merge, OneShot, Pipeline
+from ptgflow.dsl import MTP, Decompose, DraftVerify, Edit, Masked, Merge, OneShot, Pipeline, Remask
 
 # The survey's recipes A to E.
 assert_type(Decompose() >> OneShot() >> Edit(), Pipeline[Prompt, Branches[Draft]])
@@ -24,6 +24,10 @@ assert_type(Edit() >> DraftVerify(), Pipeline[Text, Verified])
 assert_type(DraftVerify() >> Edit(), Pipeline[Prompt | Draft, Draft])
 assert_type(MTP() >> Edit(), Pipeline[Prompt, Draft])
 assert_type(MTP() >> DraftVerify(), Pipeline[Prompt, Verified])
+
+# A bridge between two that do not.
+assert_type(OneShot() >> Remask() >> Masked(), Pipeline[Prompt, Draft])
+assert_type(Decompose() >> OneShot() >> Remask() >> Masked(), Pipeline[Prompt, Branches[Draft]])
 
 # Merge, and a second split of the whole.
 assert_type(Decompose() >> MTP() >> Merge(), Pipeline[Prompt, Draft])

@@ -3,11 +3,11 @@
 Changes nothing: it only reports.
 """
 
-from ptgflow.compiler.fixes import legal, repair
+from ptgflow.compiler.fixes import legal, repair, unwritten
 from ptgflow.compiler.guarantee import guarantee_of
-from ptgflow.compiler.matrix import composes, pair
+from ptgflow.compiler.matrix import bridged, composes, pair
 from ptgflow.compiler.source import Context
-from ptgflow.contracts import PARADIGMS, Paradigm
+from ptgflow.contracts import BRIDGES, PARADIGMS, Paradigm
 from ptgflow.contracts.accelerators import ACCELERATORS, Fit
 from ptgflow.diagnostics.codes import kinds as codes
 from ptgflow.diagnostics.codes import methods as method_codes
@@ -17,10 +17,11 @@ from ptgflow.graph.ir import Graph, Node
 
 
 def check(graph: Graph, context: Context) -> Graph:
-    """Run the four checks, each on its own."""
+    """Run the checks, each on its own."""
     nodes = graph.nodes
     if context.source.pairs == "path":
         _check_pairs(nodes, context)
+    _check_bridges(nodes, context)
     _check_tokenizers(nodes, context)
     _check_accelerators(nodes, context)
     _check_guarantee(graph, context)
@@ -30,9 +31,12 @@ def check(graph: Graph, context: Context) -> Graph:
 def _check_pairs(nodes: tuple[Node, ...], context: Context) -> None:
     """Neighbours are left to their kinds; stages with another one between them must compose as paradigms (Table 4)."""
     working = [node for node in nodes if node.paradigm not in (Paradigm.MERGE, Paradigm.DECOMPOSE)]
+    path = [node.paradigm for node in working]
     for index, right in enumerate(working):
-        for left in working[: max(index - 1, 0)]:
+        for at, left in enumerate(working[: max(index - 1, 0)]):
             if left.paradigm is None or right.paradigm is None or composes(left.paradigm, right.paradigm):
+                continue
+            if bridged(path, at, index):
                 continue
             written = tuple(node for node in nodes if not node.implied)
             edit = repair(written, written.index(right))
@@ -51,6 +55,23 @@ def _check_pairs(nodes: tuple[Node, ...], context: Context) -> None:
                     notes=tuple(f"{why} (survey, A.2.1)" for why in pair(right.paradigm, left.paradigm).reasons),
                 )
             )
+
+
+def _check_bridges(nodes: tuple[Node, ...], context: Context) -> None:
+    """A bridge reads what the stage that wrote a text knows of its tokens; of a text that is given nobody knows it."""
+    at = unwritten(nodes)
+    if at is None:
+        return
+    bridge = nodes[at]
+    written = tuple(node for node in nodes if not node.implied)
+    context.report.add(
+        codes.NOTHING_TO_BRIDGE(
+            context.source.locate("flow"),
+            bridge=bridge,
+            hint=repair(written, at, pairs=context.source.pairs)
+            or f"write the text with a stage before it, for example  flow: draft >> {bridge.slot} >> fill",
+        )
+    )
 
 
 def _check_tokenizers(nodes: tuple[Node, ...], context: Context) -> None:
@@ -76,7 +97,7 @@ def _check_accelerators(nodes: tuple[Node, ...], context: Context) -> None:
         return
     reuse = next(one for one in ACCELERATORS if one.name == "kv_reuse")
     for node in nodes:
-        if node.paradigm is None or reuse.fit(PARADIGMS[node.paradigm]) is Fit.YES:
+        if node.paradigm is None or node.paradigm in BRIDGES or reuse.fit(PARADIGMS[node.paradigm]) is Fit.YES:
             continue
         has_caches = node.spec is not None and "cache" in node.spec.options.model_fields
         named = f" , and name an approximation:  stages.{node.slot}.cache=..." if has_caches else ""

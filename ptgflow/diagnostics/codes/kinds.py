@@ -29,6 +29,15 @@ CANNOT_START: Final = Rule(
     what="The first stage takes something that no input option gives.",
     why="A flow starts from a prompt (`prompt=`), a text (`text=`) or a canvas (`canvas=`).",
 )
+NOTHING_TO_BRIDGE: Final = Rule(
+    code="PTG107",
+    slug="nothing-to-bridge",
+    message="{bridge} opens doubtful tokens of a text again, and no stage before it writes one",
+    help="{hint}",
+    what="A bridge stands where no stage before it has written anything.",
+    why="It reads how likely each token was, which the stage that wrote it knows; of a text that is given (`text=`) "
+    "nobody knows it.",
+)
 TOKENIZER_MISMATCH: Final = Rule(
     code="PTG104",
     slug="tokenizer-mismatch",

@@ -10,6 +10,7 @@ from torch import Tensor
 from ptgflow.contracts.kinds import FinishReason, Verdict
 from ptgflow.engine.canvas.guidance import Judging, Question
 from ptgflow.engine.canvas.guidance.product import drawn, noise_for
+from ptgflow.engine.canvas.lengths import Progress
 from ptgflow.engine.canvas.proposal import Proposal, law_of
 from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import CanvasAsk, Settled, Sight
@@ -47,12 +48,13 @@ class CanvasRow:
         self._guided = self._judged = self._confirmed = 0
         """How often the guide was asked, about how many tokens, and how many of these were written."""
         self._ended: FinishReason | None = None
-        self._length = len(self._tokens)
-        """Places that are part of the text."""
+        self._length = 0
+        """Places that are part of the text, as far as is known."""
         self._text = ""
         self._shown = 0
         self._open_block()
         if not self._holes:
+            self._length = len(self._tokens)
             self._finish("length")
 
     @property
@@ -133,16 +135,16 @@ class CanvasRow:
         self._reopen(one.lines, one.logits, set(fresh))
         self._rounds_of_block += 1
         self._proposal = None
-        return self._advance()
+        return self._advance(dict(zip(one.holes, one.tokens, strict=True)))
 
     def decoded(self) -> Decoded:
         """The result of a row that has finished."""
         assert self._ended is not None, "only a finished row has a result"
-        tokens, length = self._tokens, self._length
         asked = self.request.sampling.logprobs is not None
-        scores = [self._scores.get(place, 0.0) for place in range(length)]
-        tops = [self._tops.get(place, ()) for place in range(length)] if asked else []
-        kept = tokens[:length]
+        places = self._places()
+        kept = [self._tokens[place] for place in places]
+        scores = [self._scores.get(place, 0.0) for place in places]
+        tops = [self._tops.get(place, ()) for place in places] if asked else []
         if self._codec.decode(kept) != self._text:
             cut = cut_tokens(self._codec, kept, self._text)
             kept = [*kept[: cut.kept], *cut.tail]
@@ -194,7 +196,7 @@ class CanvasRow:
 
     def _without_ends(self, logits: Float[Tensor, "some vocab"]) -> Float[Tensor, "some vocab"]:
         """No chance of an end token, where the length of the text is given."""
-        if self.request.ends:
+        if self.request.length.ends:
             return logits
         return logits.index_fill(1, torch.tensor(sorted(self._codec.eos_ids), device=logits.device), -math.inf)
 
@@ -229,41 +231,53 @@ class CanvasRow:
         """Go to the first block with a hole."""
         first, length = min(self._holes, default=0), self.request.block_length
         begin = first - (first - self.request.block_begins) % length
-        self._block = range(max(begin, 0), min(begin + length, self._length))
+        self._block = range(max(begin, 0), min(begin + length, len(self._tokens)))
         self._rounds_of_block = 0
         self._selector = self.request.selector.opened()
         self._remasker = None if self.request.remasker is None else self.request.remasker.opened()
 
-    def _advance(self) -> str:
+    def _advance(self, said: dict[int, int]) -> str:
         """See whether block or text has ended; the text that is settled now and was not before."""
         done = not any(place in self._holes for place in self._block)
         # Where something may be opened again, nothing of the block is final before all of it is written.
         settled = done or self.request.remasker is None
-        final = min(self._holes, default=self._length) if settled else self._block.start
-        ends = self._codec.eos_ids if self.request.ends else frozenset[int]()
-        end = next((place for place in range(final) if self._tokens[place] in ends), None)
-        if end is not None:
-            self._length = end
+        final = min(self._holes, default=len(self._tokens)) if settled else self._block.start
+        extent = self.request.length.extent(
+            Progress(
+                tokens=self._tokens,
+                holes=self._holes,
+                said=said,
+                block=self._block,
+                final=final,
+                end_ids=self._codec.eos_ids,
+            )
+        )
+        self._length = extent.length
+        if extent.over:
             self._finish("stop")
         elif not self._holes:
-            self._finish("length")
+            self._finish("stop" if extent.length < len(self._tokens) else "length")
         elif done:
             self._open_block()
-        return self._show(final)
+        return self._show()
 
     def _finish(self, reason: FinishReason) -> None:
         self._ended = reason
 
-    def _show(self, final: int) -> str:
+    def _show(self) -> str:
         """Text of the places that can change no more."""
-        text = self._codec.decode(self._tokens[: min(final, self._length)])
+        text = self._codec.decode([self._tokens[place] for place in self._places()])
         stops = self.request.stop
         settled = len(text) if self.finished else settled_length(text, stops)
         cut = stop_at(text if self.finished else text.rstrip("\ufffd"), stops)
         if cut is not None:
             text, settled = text[:cut], cut
             self._finish("stop")
-            self._length = min(final, self._length)
         self._text = text
         new, self._shown = text[self._shown : settled], max(settled, self._shown)
         return new
+
+    def _places(self) -> list[int]:
+        """Those of the text. An end token that the row has written and that ended nothing is none of it."""
+        ends = self._codec.eos_ids
+        return [place for place in range(self._length) if place not in self._scores or self._tokens[place] not in ends]

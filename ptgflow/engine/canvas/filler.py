@@ -1,5 +1,6 @@
 """Who fills the holes of a model: a masked model by itself, asked as it wants to be."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -7,6 +8,7 @@ from typing import Final, final
 from ptgflow.contracts.masked_model import MaskedConventions, NoiseConventions
 from ptgflow.diagnostics import Diagnostic
 from ptgflow.diagnostics.codes.runtime import SHIFT_DOUBTED
+from ptgflow.engine.canvas.feature_denoiser import FeatureDenoiser
 from ptgflow.engine.canvas.full_denoiser import FullDenoiser
 from ptgflow.engine.canvas.gemma_denoiser import GemmaDenoiser
 from ptgflow.engine.canvas.keeping import Keeping
@@ -59,24 +61,31 @@ def own_filler(model: LoadedModel, cache: Keeping) -> Filler | None:
         )
     if holes is None:
         return None
-    denoiser = FullDenoiser(model.network, holes, cache, name=model.name)
     causal = holes.attention == "block_causal"
     return Filler(
-        denoiser=denoiser,
+        denoiser=_denoiser(model, holes, cache),
         block_length=holes.block_length,
         blocks=causal,
         joined=causal and holes.prompt_blocks == "joined",
-        warnings=_doubts(denoiser, holes, model),
+        warnings=_doubts(holes, model),
     )
 
 
-def _doubts(denoiser: FullDenoiser, holes: MaskedConventions, model: LoadedModel) -> tuple[Diagnostic, ...]:
+def _denoiser(model: LoadedModel, holes: MaskedConventions, cache: Keeping) -> Denoiser:
+    if cache == "dllm" and holes.attention == "bidirectional":
+        return FeatureDenoiser(model.network, holes, name=model.name)
+    return FullDenoiser(model.network, holes, cache, name=model.name)
+
+
+def _doubts(holes: MaskedConventions, model: LoadedModel) -> tuple[Diagnostic, ...]:
     """Whether the model finds ordinary words likelier when it is read by the other convention than the declared one."""
     text = model.codec.encode(_PROBE)[: _MOST + 1]
     if holes.mask_id in text or len(text) < 2 or max(text) >= model.vocab_size:
         return ()
-    found = shift_probe(denoiser.rows, [text], holes.mask_id)
-    if not found.contradicts(shifted=holes.shifted):
+    found = shift_probe(FullDenoiser(model.network, holes, name=model.name).rows, [text], holes.mask_id)
+    # A model that knows less of plain words than chance does has nothing to say about them.
+    ignorant = max(found.shifted, found.unshifted) < -math.log(model.vocab_size)
+    if ignorant or not found.contradicts(shifted=holes.shifted):
         return ()
     return (
         SHIFT_DOUBTED(

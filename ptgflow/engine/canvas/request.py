@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ptgflow.contracts.settings import Sampling
 from ptgflow.diagnostics import Diagnostic
 from ptgflow.engine.canvas.guidance import Guidance
+from ptgflow.engine.canvas.lengths import FirstEnd, LengthPolicy
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
 
 
@@ -29,9 +30,8 @@ class CanvasRequest:
     """Places that are worked on at a time, left to right."""
     block_begins: int = 0
     """Where the first block begins, at most 0: the places before 0 are those of the prompt's end."""
-    ends: bool = True
-    """Whether an end token ends the text, so that places behind it are none of it. In a canvas whose length is given,
-    no end token is written."""
+    length: LengthPolicy = field(default_factory=FirstEnd)
+    """When and where the text ends. The canvas has its size already."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     stop: tuple[str, ...] = ()

@@ -8,18 +8,19 @@ FIRST = 40
 """Token 0 of a Markov model is token 40 of the loop's, and so on."""
 
 
-def spread(law, vocab):
+def spread(law, vocab, ids=None):
     """Logits over the loop's tokens: of those that the Markov model does not have none can be drawn."""
     lines = torch.full((len(law), vocab), -torch.inf)
-    lines[:, FIRST : FIRST + law.shape[1]] = law.float()
+    lines[:, list(ids or range(FIRST, FIRST + law.shape[1]))] = law.float()
     return lines
 
 
 class MarkovDenoiser:
-    """A `Denoiser` that is never wrong; each prompt has a model of its own."""
+    """A `Denoiser` that is never wrong; each prompt has a model of its own. `ids` are the loop's tokens of each."""
 
-    def __init__(self, markovs, vocab):
+    def __init__(self, markovs, vocab, ids=None):
         self.markovs, self.vocab = markovs, vocab
+        self.ids = list(ids or range(FIRST, FIRST + 3))
         self.rows, self.admitted, self.passes = {}, 0, 0
 
     def admit(self, prompt, size):
@@ -40,13 +41,13 @@ class MarkovDenoiser:
 
     def answer(self, markov, ask):
         canvas = tuple(
-            HOLE if place in ask.holes else token - FIRST for place, token in enumerate(ask.tokens)
+            HOLE if place in ask.holes else self.ids.index(token) for place, token in enumerate(ask.tokens)
         )  # fmt: skip
         lines = [line_of(markov, canvas, place) for place in ask.wanted]
         for place in ask.doubted:
             assert canvas[place] != HOLE, "what is doubted is written"
             lines.append(line_of(markov, (*canvas[:place], HOLE, *canvas[place + 1 :]), place))
-        return spread(torch.stack(lines), self.vocab)
+        return spread(torch.stack(lines), self.vocab, self.ids)
 
 
 def line_of(markov, canvas, place):

@@ -13,31 +13,37 @@ class PlainDiT(nn.Module):
     def __init__(self, said):
         super().__init__()
         torch.manual_seed(11)
-        size, told = said["hidden_dim"], said["cond_dim"]
+        size, told = said["hidden_dim"], said["cond_dim"] if said.get("adaln", True) else None
         self.heads = said["n_heads"]
         self.vocab_embed = nn.Module()
         self.vocab_embed.embedding = nn.Parameter(torch.randn(said["vocab_size"], size))
-        self.sigma_map = nn.Module()
-        self.sigma_map.mlp = nn.Sequential(nn.Linear(256, told), nn.SiLU(), nn.Linear(told, told))
+        if told is not None:
+            self.sigma_map = nn.Module()
+            self.sigma_map.mlp = nn.Sequential(nn.Linear(256, told), nn.SiLU(), nn.Linear(told, told))
         self.blocks = nn.ModuleList(_block(size, told) for _ in range(said["n_blocks"]))
         self.output_layer = nn.Module()
         self.output_layer.norm_final = _norm(size)
         self.output_layer.linear = nn.Linear(size, said["vocab_size"])
-        self.output_layer.adaLN_modulation = nn.Linear(told, 2 * size)
+        if told is not None:
+            self.output_layer.adaLN_modulation = nn.Linear(told, 2 * size)
         for weight in self.parameters():
             weight.data += (0.3 if weight.ndim == 1 else 0.6) * torch.randn_like(weight)
 
     def forward(self, tokens, visible):
-        level = torch.zeros(1)
-        waves = level[:, None] * torch.exp(-math.log(10000) * torch.arange(128) / 128)
-        told = F.silu(self.sigma_map.mlp(torch.cat([waves.cos(), waves.sin()], dim=-1)))
-        states = self.vocab_embed.embedding[tokens]
+        states, told = self.vocab_embed.embedding[tokens], self._told()
         for block in self.blocks:
-            shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = block.adaLN_modulation(told).chunk(6, dim=-1)
+            shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = _modulation(block, told, 6)
             states = states + gate * self._attend(block, _normed(block.norm1, states) * (1 + scale) + shift, visible)
             states = states + gate_mlp * block.mlp(_normed(block.norm2, states) * (1 + scale_mlp) + shift_mlp)
-        shift, scale = self.output_layer.adaLN_modulation(told).chunk(2, dim=-1)
+        shift, scale = _modulation(self.output_layer, told, 2)
         return self.output_layer.linear(_normed(self.output_layer.norm_final, states) * (1 + scale) + shift)
+
+    def _told(self):
+        """Noise level 0, in waves."""
+        if not hasattr(self, "sigma_map"):
+            return None
+        waves = torch.zeros(1, 1) * torch.exp(-math.log(10000) * torch.arange(128) / 128)
+        return F.silu(self.sigma_map.mlp(torch.cat([waves.cos(), waves.sin()], dim=-1)))
 
     def _attend(self, block, states, visible):
         length, size = states.shape
@@ -53,8 +59,15 @@ def _block(size, told):
     block.norm1, block.norm2 = _norm(size), _norm(size)
     block.attn_qkv, block.attn_out = nn.Linear(size, 3 * size, bias=False), nn.Linear(size, size, bias=False)
     block.mlp = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(approximate="tanh"), nn.Linear(4 * size, size))
-    block.adaLN_modulation = nn.Linear(told, 6 * size)
+    if told is not None:
+        block.adaLN_modulation = nn.Linear(told, 6 * size)
     return block
+
+
+def _modulation(module, told, parts):
+    if told is None:
+        return (0, 0, 1, 0, 0, 1)[:parts]
+    return module.adaLN_modulation(told).chunk(parts, dim=-1)
 
 
 def _norm(size):

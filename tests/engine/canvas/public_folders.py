@@ -110,6 +110,8 @@ def llada(folder, **changes):
     """Weights of Llama under OLMo's names."""
     network = random_network("llama", WORDS + 1)
     tensors = {_olmo_name(name): weight.clone() for name, weight in network.state_dict().items()}
+    if changes.get("weight_tying"):
+        del tensors["model.transformer.ff_out.weight"]
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     _settings(folder, LLADA | changes)
     tiny_tokenizer().save_pretrained(folder)

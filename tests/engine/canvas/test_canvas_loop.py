@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.lengths import FirstEnd, Given
 from ptgflow.engine.canvas.loop import CanvasLoop
 from ptgflow.engine.canvas.remasking.mask_predict import MaskPredict
 from ptgflow.engine.canvas.remasking.p2 import P2
@@ -56,7 +57,7 @@ def blank(denoiser, prompt, size, selector, remasker=None, **more):
         denoiser=denoiser,
         selector=selector,
         remasker=remasker,
-        **{"block_length": 5, "ends": False, **more},
+        **{"block_length": 5, "length": Given(), **more},
     )
 
 
@@ -87,7 +88,7 @@ def plain(prompt, size, **more):
 @settings(max_examples=10, deadline=None)
 @given(st.lists(IDS, min_size=1, max_size=9), st.integers(1, 17), st.integers(2, 9))
 def test_one_place_a_round_from_the_left_is_what_the_model_writes(denoiser, prompt, size, block):
-    (found,) = filled(denoiser, [blank(denoiser, prompt, size, LEFT, block_length=block, ends=True)])
+    (found,) = filled(denoiser, [blank(denoiser, prompt, size, LEFT, block_length=block, length=FirstEnd())])
     wanted = plain(prompt, size)
     assert (found.token_ids, found.finish_reason) == (wanted.token_ids, wanted.finish_reason)
     assert found.scores == pytest.approx(wanted.scores, abs=1e-3)
@@ -127,7 +128,7 @@ def test_what_is_frozen_stays_and_every_hole_is_filled(denoiser, canvas):
         selector=TopK(k=2),
         remasker=ReMdm(steps=4),
         block_length=4,
-        ends=False,
+        length=Given(),
     )
     loop = CanvasLoop(MODEL, denoiser, max_rows=1)
     if not any(request.holes):
@@ -144,7 +145,7 @@ def test_a_stop_string_ends_a_text_as_it_ends_the_model_s_own(denoiser):
     prompt = (5, 9, 14)
     whole = plain(prompt, 12).text
     stop = whole[len(whole) // 2 : len(whole) // 2 + 2]
-    (found,) = filled(denoiser, [blank(denoiser, prompt, 12, LEFT, ends=True, stop=(stop,))])
+    (found,) = filled(denoiser, [blank(denoiser, prompt, 12, LEFT, length=FirstEnd(), stop=(stop,))])
     wanted = plain(prompt, 12, stop=(stop,))
     assert (found.text, found.finish_reason, found.token_ids) == (wanted.text, "stop", wanted.token_ids)
 

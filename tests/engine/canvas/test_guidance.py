@@ -16,6 +16,7 @@ from ptgflow.engine.canvas.guidance import Agreement, ClassifierFree, Guide, Jud
 from ptgflow.engine.canvas.guidance.answering import answered
 from ptgflow.engine.canvas.guidance.product import drawn, noise_for
 from ptgflow.engine.canvas.guidance.reading_guide import ReadingGuide
+from ptgflow.engine.canvas.lengths import Given
 from ptgflow.engine.canvas.loop import CanvasLoop
 from ptgflow.engine.canvas.remasking import ReMdm, WinoBack
 from ptgflow.engine.canvas.request import CanvasRequest
@@ -41,7 +42,7 @@ def blank(denoiser, size, selector=None, prompt=PROMPT, **more):
         frozen=(False,) * size,
         denoiser=denoiser,
         selector=selector or Everything(),
-        **{"ends": False, **more},
+        **{"length": Given(), **more},
     )
 
 

@@ -1,0 +1,1 @@
+"""The bridge from a text to a canvas: `spec` is its table of methods."""
