@@ -49,7 +49,14 @@ def train_oneshot(
     teacher = teacher_of(model, torch.arange(model.vocab_size, device=model.device))
     torch.manual_seed(spec.seed)
     weight = 0.1 if spec.length_weight is None else spec.length_weight
-    objective = OneShotObjective(config, teacher, told_lengths=spec.told, length_weight=weight, seed=spec.seed)
+    objective = OneShotObjective(
+        config,
+        teacher,
+        told_lengths=spec.told,
+        length_weight=weight,
+        seed=spec.seed,
+        kept=Path(spec.output) if spec.keep_prompts else None,
+    )
     if spec.start is not None:
         begin_with(Path(spec.start), objective.network, model)
     material, left_out = _short(gathered(spec, model, (), watch, answers=answers), spec, model)

@@ -244,6 +244,11 @@ class OneShotSpec(LearningSpec):
         default=None,
         description="a folder to go on from, with the same rank: adapters for canvases, or of another one-shot run",
     )
+    keep_prompts: bool = Field(
+        default=False,
+        description="whether keys and values of prompts lie on disk until the run ends, so that each is read once and "
+        "not once in each epoch",
+    )
 
     @field_validator("places")
     @classmethod

@@ -56,10 +56,10 @@ def batch(step=0):
 LENGTHS = (2, 2, PLACES)
 
 
-def objective(told=0.5, weight=0.3, **more):
+def objective(told=0.5, weight=0.3, kept=None, **more):
     torch.manual_seed(2)
     config = config_of("oneshot", MODEL, **more)
-    made = OneShotObjective(config, TEACHER, told_lengths=told, length_weight=weight, seed=3)
+    made = OneShotObjective(config, TEACHER, told_lengths=told, length_weight=weight, seed=3, kept=kept)
     for parameter in made.network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -100,6 +100,23 @@ def test_some_windows_are_told_their_length():
         seen.add(tuple(drawn.tolist()))
         assert found == pytest.approx(by_definition(made, batch(step), drawn.tolist()), rel=1e-4)
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("decoder", ["argmax", "dag"])
+def test_prompts_that_are_kept_give_the_same_losses(decoder, mixed, tmp_path):
+    losses = {}
+    for kept in (None, tmp_path):
+        made = objective(told=0.5 if decoder in TOLD else 0.0, decoder=decoder, block_length=PLACES + 2, kept=kept)
+        # All of them, some of which are known, and in another order.
+        some = batch(1)
+        few = Batch(tokens=some.tokens[[2, 0]], states=some.states[[2, 0]], answers=some.answers[[2, 0]], step=2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses[kept] = [float(made.loss(one).value.detach()) for one in (few, some, few)]
+        reads = made._kept and len(made._kept._known)
+        assert reads in (None, 3)
+    assert losses[tmp_path] == pytest.approx(losses[None], rel=1e-5)
+    assert not list(tmp_path.iterdir()), "no file is seen"
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
