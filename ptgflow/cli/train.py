@@ -10,7 +10,7 @@ from ptgflow.cli.live import Downloads, terminal
 from ptgflow.cli.output import only, print_json, say
 from ptgflow.cli.train_view import View
 from ptgflow.train.load import load_train
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
+from ptgflow.train.spec import LearningSpec
 
 
 def main(arguments: Arguments) -> int:
@@ -44,9 +44,9 @@ def _train(spec: LearningSpec) -> None:
     # Torch is imported here and not above, so that a mistake is told at once.
     import torch
 
-    from ptgflow.cli.trained import trained_draft, trained_heads, trained_masked
+    from ptgflow.cli.trained import way_of
     from ptgflow.engine.models.model import load_model
-    from ptgflow.train.card import markdown, save_card
+    from ptgflow.train.card_page import markdown, save_card, top1_of
     from ptgflow.train.learning import CHECKPOINT
 
     if spec.threads is not None:
@@ -54,23 +54,15 @@ def _train(spec: LearningSpec) -> None:
     console, folder = terminal(), Path(spec.output)
     with Downloads(console) if console is not None else nullcontext(None) as downloads:
         model = load_model(spec.model, spec.accelerate, progress=downloads)
-    if isinstance(spec, TrainSpec):
-        title = f"{spec.heads.kind} heads"
-    else:
-        title = "adapters for canvases" if isinstance(spec, MdmSpec) else "a draft model"
-    with View(console, f"{title} for {model.name}") as view:
-        if isinstance(spec, TrainSpec):
-            facts, use = trained_heads(spec, model, view), f"stages.SLOT.weights={folder}"
-        elif isinstance(spec, MdmSpec):
-            facts, use = trained_masked(spec, model, view), f"stages.SLOT.weights={folder}"
-        else:
-            assert isinstance(spec, DistillSpec), "there are three objectives"
-            facts = trained_draft(spec, model, view)
-            use = f"stage@stages.SLOT=draft_verify/model stages.SLOT.draft={folder}"
+    # Every objective teaches from, or adapts, a model that writes from left to right.
+    model.check_causal()
+    way = way_of(spec)
+    with View(console, f"{way.title} for {model.name}", hits=top1_of(way.kind)) as view:
+        facts = way.run(view, model)
     save_card(folder, facts)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     if spec.format == "json":
         print_json(facts)
     else:
         print(markdown(facts), end="")
-    say(f"\nwritten to {folder}; use it with  {use}")
+    say(f"\nwritten to {folder}; use it with  {way.use.format(folder=folder)}")

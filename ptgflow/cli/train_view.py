@@ -20,8 +20,10 @@ _EVERY_S: Final = 15.0
 class View:
     """A live table for a person, a line now and then for a log."""
 
-    def __init__(self, console: Console | None, title: str) -> None:
+    def __init__(self, console: Console | None, title: str, *, hits: str = "each position ahead") -> None:
         self._title = title
+        self._hits = hits
+        """What the shares are of that training tells of."""
         self._lines: list[tuple[str, str]] = []
         self._told = 0.0
         self._live = None if console is None else Live(console=console, transient=True, get_renderable=self._view)
@@ -46,7 +48,7 @@ class View:
             [
                 ("step", f"{progress.step} of {progress.steps}, {left} left"),
                 ("loss", f"{progress.loss:.3f}"),
-                ("top-1 of each position ahead", " ".join(f"{100 * hit:.1f}%" for hit in progress.hits)),
+                (f"top-1 of {self._hits}", " ".join(f"{100 * hit:.1f}%" for hit in progress.hits)),
                 ("tokens learnt from", f"{progress.tokens}, {progress.tokens_per_s:.0f} a second"),
             ]
         )

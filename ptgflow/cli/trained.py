@@ -1,6 +1,8 @@
 """From a specification to what it asks for, trained, written and measured: the facts of its card."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from ptgflow.cli.train_view import View
 from ptgflow.contracts import ModelCard
@@ -8,15 +10,58 @@ from ptgflow.engine.draft_models.drafter import ModelDrafter
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel, load_model
-from ptgflow.train.adapting import adapt
-from ptgflow.train.card import Facts, facts_of_draft, facts_of_heads, facts_of_masked
+from ptgflow.train.adapting import adapt, hasten
+from ptgflow.train.card import (
+    Facts,
+    facts_of_draft,
+    facts_of_hastened,
+    facts_of_heads,
+    facts_of_masked,
+    facts_of_oneshot,
+)
 from ptgflow.train.distilling import distill
 from ptgflow.train.job import train
 from ptgflow.train.measuring import acceptances
+from ptgflow.train.oneshot import train_oneshot
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, MdmSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
+_WEIGHTS: Final = "stages.SLOT.weights={folder}"
+
+
+class Way(NamedTuple):
+    """How one specification is trained."""
+
+    title: str
+    kind: str
+    """Of the card."""
+    run: Callable[[View, LoadedModel], Facts]
+    use: str
+    """The overrides that use what is in the folder."""
+
+
+def way_of(spec: LearningSpec) -> Way:
+    """The way of an objective."""
+    match spec:
+        case TrainSpec():
+            title = f"{spec.heads.kind} heads"
+            return Way(title, spec.heads.kind, lambda view, model: trained_heads(spec, model, view), _WEIGHTS)
+        case MdmSpec():
+            title = "adapters for canvases"
+            return Way(title, "masked", lambda view, model: trained_masked(spec, model, view), _WEIGHTS)
+        case SdttSpec():
+            title = "adapters for canvases that need fewer steps"
+            return Way(title, "sdtt", lambda view, model: trained_hastened(spec, model, view), _WEIGHTS)
+        case OneShotSpec():
+            title = "one-shot generation"
+            return Way(title, "oneshot", lambda view, model: trained_oneshot(spec, model, view), _WEIGHTS)
+        case DistillSpec():
+            use = "stage@stages.SLOT=draft_verify/model stages.SLOT.draft={folder}"
+            title = "a draft model"
+            return Way(title, "distill_draft", lambda view, model: trained_draft(spec, model, view), use)
+        case _:
+            raise AssertionError(f"no objective has the options of {type(spec).__name__}")
 
 
 def trained_heads(spec: TrainSpec, model: LoadedModel, view: View) -> Facts:
@@ -59,3 +104,19 @@ def trained_masked(spec: MdmSpec, model: LoadedModel, view: View) -> Facts:
     trained = adapt(spec, model, view)
     save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
     return facts_of_masked(spec, model, trained)
+
+
+def trained_hastened(spec: SdttSpec, model: LoadedModel, view: View) -> Facts:
+    """Adapters for canvases that need fewer steps, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained = hasten(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    return facts_of_hastened(spec, model, trained)
+
+
+def trained_oneshot(spec: OneShotSpec, model: LoadedModel, view: View) -> Facts:
+    """Adapters and heads for one-shot generation, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained, left_out = train_oneshot(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    return facts_of_oneshot(spec, model, trained, left_out)

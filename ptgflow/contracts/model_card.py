@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ptgflow.contracts.capabilities import Capability
+from ptgflow.contracts.masked_model import StatedConventions
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
@@ -28,6 +29,11 @@ class ModelCard(BaseModel):
     tokenizer: str | None = Field(default=None, description="fingerprint; null: known once the model is loaded")
     capabilities: frozenset[Capability] | None = Field(
         default=None, description="what methods may ask of it; null: read from the checkpoint"
+    )
+    masked: StatedConventions | None = Field(
+        default=None,
+        description="how a masked model wants to be asked: `mask_id`, `shifted`, `attention`, `block_length`, "
+        "`prompt_blocks`, `end_ids`; null, of all or of one: as its config.json says, or as is usual in its family",
     )
     dtype: DType = Field(
         default="auto",

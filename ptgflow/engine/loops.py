@@ -3,10 +3,11 @@
 from typing import Any, Protocol, runtime_checkable
 
 from ptgflow.engine.canvas.request import CanvasRequest
+from ptgflow.engine.oneshot.request import OneShotRequest
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.engine.rounds import Round, RowId
 
-Request = DecodeRequest | CanvasRequest
+Request = DecodeRequest | CanvasRequest | OneShotRequest
 """One row for a loop."""
 
 

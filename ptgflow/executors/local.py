@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ptgflow.compiler.passes.resolve import draft_tokenizer
+from ptgflow.compiler.passes.resolve import draft_tokenizer, notes_on
 from ptgflow.compiler.program import Program
 from ptgflow.contracts import MethodSpec, ModelCard
 from ptgflow.contracts.settings import Generation
@@ -76,7 +76,12 @@ class LocalExecutor:
         self._models = _load(program, progress, models if models is not None else {})
         _check_loaded(program, self._models)
         used = {program.card.name, *(node.card.name for node in program.nodes if node.card is not None)}
-        self._loops = {name: self._loop(name, model, progress) for name, model in self._models.items() if name in used}
+        # A masked model has loops over canvases, which are made when a stage asks for one.
+        self._loops = {
+            name: self._loop(name, model, progress)
+            for name, model in self._models.items()
+            if name in used and model.holes is None
+        }
         fused = {node.fused_into: self._bind(node) for node in program.nodes if node.fused_into is not None}
         self._stages = [
             replace(self._bind(node), drafting=fused.get(node.slot))
@@ -232,6 +237,7 @@ def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
                     model=node.card.name,
                     has=", ".join(sorted(has)),
                     hint="choose another model or another method",
+                    notes=notes_on(node.spec.needs - has, has),
                 )
             )
     for node in bound:

@@ -12,9 +12,11 @@ from typing import Any
 from ptgflow.contracts import Segment
 from ptgflow.engine.canvas.loop import CanvasLoop
 from ptgflow.engine.canvas.request import CanvasRequest
-from ptgflow.engine.loops import Loop
+from ptgflow.engine.loops import Loop, Request
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded
+from ptgflow.engine.oneshot.loop import OneShotLoop
+from ptgflow.engine.oneshot.request import OneShotRequest
+from ptgflow.engine.request import Decoded, DecodeRequest
 from ptgflow.engine.rounds import Round, RowId
 from ptgflow.errors import PtgError
 from ptgflow.executors.events import Event, EventKind
@@ -22,7 +24,7 @@ from ptgflow.executors.flow import Decode, FlowWork, Fork, Happened, Track
 
 Tell = Callable[[Event], None]
 LoopKey = tuple[str, str]
-"""The model, and for a loop over canvases the slot of the stage: each such stage has a denoiser of its own."""
+"""The model, and for a loop over canvases or windows the slot of the stage, which has weights of its own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Worker:
         Args:
             loops: the decode loop of each model.
             models: the models themselves, by the same names.
-            max_rows: most rows in a pass of a loop over canvases, which are made when one is asked for.
+            max_rows: most rows in a pass of a loop over canvases or windows, which are made when one is asked for.
             tell: takes events.
         """
         self._loops: dict[LoopKey, Loop] = {(name, ""): loop for name, loop in loops.items()}
@@ -179,13 +181,17 @@ class Worker:
     def _key(self, effect: Decode) -> LoopKey:
         """The loop that a request is for."""
         request = effect.request
-        if not isinstance(request, CanvasRequest):
-            return effect.model, ""
-        key = (effect.model, effect.slot)
+        key = (effect.model, "" if isinstance(request, DecodeRequest) else effect.slot)
         if key not in self._loops:
-            model = self._models[effect.model]
-            self._loops[key] = CanvasLoop(model, request.denoiser, max_rows=self._max_rows)
+            self._loops[key] = self._opened(request, self._models[effect.model])
         return key
+
+    def _opened(self, request: Request, model: LoadedModel) -> Loop:
+        """A loop for what a stage asks that needs one of its own."""
+        if isinstance(request, CanvasRequest):
+            return CanvasLoop(model, request.denoiser, max_rows=self._max_rows)
+        assert isinstance(request, OneShotRequest), "the decode loop of each model is there from the beginning"
+        return OneShotLoop(model, request.windows, max_rows=self._max_rows)
 
     def _fork(self, task: Task, effect: Fork) -> None:
         task.results = [None] * len(effect.flows)

@@ -80,7 +80,8 @@ def compose_config(
                 found: DictConfig = compose(name, typed, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException) as error:
                 culprit = _culprit(error, rest)
-                _report(error, culprit, recipe, config_dir, report, name)
+                others = [one.for_hydra for one in rest if one is not culprit]
+                _report(error, culprit, recipe, config_dir, report, name, others)
                 if culprit is None:
                     return None
                 rest.remove(culprit)
@@ -133,6 +134,7 @@ def _report(
     config_dir: Path | None,
     report: Report,
     name: str,
+    others: Sequence[str],
 ) -> None:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         at = culprit.location if culprit else None
@@ -145,7 +147,7 @@ def _report(
         return
     owner, _, key = culprit.key.rpartition(".")
     if isinstance(error, ConfigCompositionException) and _NOT_IN_STRUCT.search(str(error)):
-        known = _known_keys(owner, recipe, name)
+        known = _known_keys(owner, recipe, name, others) or _known_keys(owner, recipe, name, ())
         write = f"{owner}.{{}}" if owner else "{}"
         report.add(
             codes.UNKNOWN_KEY(
@@ -159,10 +161,10 @@ def _report(
     report.add(codes.BAD_OVERRIDE(culprit.location, override=culprit.typed, reason=reason, hint="see  ptgflow --help"))
 
 
-def _known_keys(owner: str, recipe: RecipeFile | None, name: str) -> list[str]:
-    """The keys that exist below `owner` when nothing is overridden."""
+def _known_keys(owner: str, recipe: RecipeFile | None, name: str, given: Sequence[str]) -> list[str]:
+    """The keys that exist below `owner` with some overrides; none where those cannot be composed."""
     try:
-        config = compose(name, [] if recipe is None else [_choose(recipe)])
+        config = compose(name, [*([] if recipe is None else [_choose(recipe)]), *given])
     except (HydraException, OmegaConfBaseException):
         return []
     node = OmegaConf.select(config, owner) if owner else config

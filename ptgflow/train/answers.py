@@ -13,6 +13,7 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest
 from ptgflow.errors import RunError
 from ptgflow.train.decoding import decoded_of
+from ptgflow.train.prompts import TrainingPrompt
 
 ROWS: Final = 24
 """Rows of a pass: more would write hardly faster on a processor."""
@@ -27,6 +28,12 @@ class Answer:
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     """With the end token, where it wrote one."""
+    stopped: bool = False
+    """Whether the prompt's stop string came next."""
+
+    def ended(self, end_ids: frozenset[int]) -> bool:
+        """Whether the answer is all that there is, and not what was written when there was no room for more."""
+        return self.stopped or self.token_ids[-1] in end_ids
 
 
 def answers_path(model: LoadedModel, max_tokens: int) -> Path:
@@ -37,58 +44,77 @@ def answers_path(model: LoadedModel, max_tokens: int) -> Path:
     return cache_folder() / "answers" / f"{model.name}-{digest[:16]}.jsonl"
 
 
-def answers_of(model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tell: Told) -> list[Answer]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A prompt in tokens."""
+
+    ids: tuple[int, ...]
+    stop: str
+
+    @property
+    def name(self) -> str:
+        """What its answer is called on disk."""
+        said = json.dumps([self.ids, self.stop] if self.stop else self.ids)
+        return hashlib.sha256(said.encode()).hexdigest()[:20]
+
+
+def answers_of(model: LoadedModel, prompts: Sequence[TrainingPrompt], *, max_tokens: int, tell: Told) -> list[Answer]:
     """The target's greedy answers, in the order of the prompts; those that are on disk are not written again.
 
-    Prompts that leave less than `max_tokens` of the model's context, or half of it, are left out.
+    Prompts that leave less than `max_tokens` of the model's context, or half of it, are left out, and so are those
+    whose answer stops before its first token.
 
     Raises:
         RunError: FILE_PROBLEM, when the cache folder cannot be written.
     """
     path = answers_path(model, max_tokens)
     longest = min(model.context_length - max_tokens, model.context_length // 2)
-    asked = [model.codec.prompt((), text=prompt).token_ids for prompt in prompts]
-    asked = [ids for ids in asked if len(ids) <= longest]
+    asked = [_Asked(model.codec.prompt((), text=one.text, prefix=one.prefix).token_ids, one.stop) for one in prompts]
+    asked = [one for one in asked if len(one.ids) <= longest]
     known = _stored(path)
-    missing = [ids for ids in dict.fromkeys(asked) if _name(ids) not in known]
+    missing = [one for one in dict.fromkeys(asked) if one.name not in known]
     if missing:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
-                for ids, written in _written(model, missing, max_tokens, len(asked), tell):
-                    known[_name(ids)] = written
-                    file.write(json.dumps([_name(ids), written], separators=(",", ":")) + "\n")
+                for one, written, stopped in _written(model, missing, max_tokens, len(asked), tell):
+                    known[one.name] = written, stopped
+                    # Only where there is a stop string may it have ended the text.
+                    line = [one.name, written, *([stopped] if one.stop else [])]
+                    file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     file.flush()
         except OSError as error:
             raise RunError([FILE_PROBLEM(action="write", file=str(path), reason=error.strerror or error)]) from error
-    return [Answer(ids, known[_name(ids)]) for ids in asked]
+    answers = [Answer(one.ids, *known[one.name]) for one in asked]
+    return [one for one in answers if one.token_ids]
 
 
 def _written(
-    model: LoadedModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, of: int, tell: Told
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    requests = [DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, visible=False) for ids in prompts]
+    model: LoadedModel, prompts: Sequence[_Asked], max_tokens: int, of: int, tell: Told
+) -> Iterator[tuple[_Asked, tuple[int, ...], bool]]:
+    requests = [
+        DecodeRequest(
+            prompt_ids=one.ids, max_new_tokens=max_tokens, stop=(one.stop,) if one.stop else (), visible=False
+        )
+        for one in prompts
+    ]
     tokens = done = 0
     for place, decoded in decoded_of(model, requests, rows=ROWS):
         ended = () if decoded.end_id is None else (decoded.end_id,)
         written = (*decoded.token_ids, *ended)
         tokens, done = tokens + len(written), done + 1
-        yield prompts[place], written
+        yield prompts[place], written, decoded.finish_reason == "stop" and decoded.end_id is None
         tell(of - len(prompts) + done, of, tokens)
 
 
-def _name(ids: Sequence[int]) -> str:
-    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:20]
-
-
-def _stored(path: Path) -> dict[str, tuple[int, ...]]:
-    """What the file holds; a line that a killed process left unfinished counts as not there."""
-    found: dict[str, tuple[int, ...]] = {}
+def _stored(path: Path) -> dict[str, tuple[tuple[int, ...], bool]]:
+    """Tokens by name, and whether a stop string came next; a line left unfinished by a killed process is not there."""
+    found: dict[str, tuple[tuple[int, ...], bool]] = {}
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
-                name, ids = json.loads(line)
+                name, ids, *stopped = json.loads(line)
             except ValueError:
                 continue
-            found[name] = tuple(ids)
+            found[name] = tuple(ids), stopped == [True]
     return found

@@ -1,28 +1,27 @@
-"""The card of what was trained: what it was made from, and how good it is, in JSON and in Markdown."""
+"""The facts of the card of what was trained: what it was made from, and how good it is."""
 
 import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import torch
 
-from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.heads.config import Base
 from ptgflow.engine.heads.loading import WEIGHTS
 from ptgflow.engine.heads.target import base_of
 from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.errors import RunError
 from ptgflow.train.distilling import Distilled
 from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
 from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, TrainSpec
+from ptgflow.train.objectives.oneshot import OneShotObjective
+from ptgflow.train.objectives.sdtt import SdttObjective
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 Facts = dict[str, object]
 
@@ -70,6 +69,45 @@ def facts_of_masked(spec: MdmSpec, model: LoadedModel, trained: Trained[MdmObjec
             "anchors": spec.anchors,
             "noise": list(spec.noise),
         },
+        "start": None if spec.start is None else _start(Path(spec.start)),
+        **_of_the_run(spec, model, trained, ()),
+    }
+
+
+def facts_of_hastened(spec: SdttSpec, model: LoadedModel, trained: Trained[SdttObjective]) -> Facts:
+    """Everything that the card of adapters which need fewer steps says."""
+    config = trained.objective.config
+    return {
+        "kind": "sdtt",
+        **_of_the_base(spec, config.base, trained),
+        "masked": {
+            "rank": config.rank,
+            "block_length": config.block_length,
+            "anchors": spec.anchors,
+            "steps": spec.steps,
+            "grid": spec.grid,
+            "divergence": spec.divergence,
+            "beta": spec.beta,
+        },
+        "start": _start(Path(spec.start)),
+        **_of_the_run(spec, model, trained, ()),
+    }
+
+
+def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[OneShotObjective], left_out: int) -> Facts:
+    """Everything that the card of one-shot generation says; `left_out` answers were too long."""
+    return {
+        "kind": "oneshot",
+        **_of_the_base(spec, trained.objective.config.base, trained),
+        "oneshot": {
+            "decoder": spec.decoder,
+            "rank": spec.rank,
+            "places": spec.places,
+            "window": spec.window,
+            "told_lengths": spec.told,
+        },
+        "start": None if spec.start is None else _start(Path(spec.start)),
+        "left_out": left_out,
         **_of_the_run(spec, model, trained, ()),
     }
 
@@ -122,111 +160,3 @@ def _start(folder: Path) -> Facts:
         "sha256": file_digest(folder / WEIGHTS),
         **{name: said.get(name) for name in ("answers", "answer_tokens", "tokens_learnt_from")},
     }
-
-
-def save_card(folder: Path, facts: Facts) -> None:
-    """Write `card.json` and `README.md`.
-
-    Raises:
-        RunError: FILE_PROBLEM, when the folder cannot be written.
-    """
-    try:
-        (folder / "card.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(markdown(facts), encoding="utf-8")
-    except OSError as error:
-        raise RunError([FILE_PROBLEM(action="write", file=str(folder), reason=error.strerror or error)]) from error
-
-
-def markdown(facts: Facts) -> str:
-    """The card as a person reads it."""
-    base, data, acceptance = facts["base"], facts["data"], facts["acceptance"]
-    assert isinstance(base, dict), "made above"
-    assert isinstance(data, list), "made above"
-    assert isinstance(acceptance, list), "made above"
-    top1 = facts["top1"]
-    assert isinstance(top1, list), "made above"
-    title, command, rows = _OF_KIND.get(str(facts["kind"]), _of_heads)(facts)
-    lines = [
-        f"# {title} for {base['name']}",
-        "",
-        f"Trained by `ptgflow train {command} model={base['name']}` on {facts['answers']} answers that the "
-        f"base model itself wrote ({facts['answer_tokens']} tokens, greedy).",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| base | {base['name']}, {base['source']} |",
-        f"| SHA-256 of the base | {base['sha256'] or 'not known'} |",
-        f"| trained parameters | {facts['trained_parameters']} |",
-        *(f"| {name} | {said} |" for name, said in rows),
-        f"| tokens learnt from, over all epochs | {facts['tokens_learnt_from']} |",
-        f"| loss, first and last | {facts['first_loss']}, {facts['last_loss']} |",
-        f"| top-1 of {'masked places' if facts['kind'] == 'masked' else 'each position ahead'} | "
-        f"{', '.join(f'{100 * hit:.1f} %' for hit in top1)} |",
-        f"| time | {facts['seconds']} s |",
-        f"| device | {facts['device']} |",
-        "",
-        *(_table(acceptance) if acceptance else ()),
-        "Prompts came from:",
-        "",
-        *(f"- {one['file']}, SHA-256 {one['sha256']}" for one in data),
-        *([f"- {facts['invented_prompts']} that the base model made up itself"] if facts["invented_prompts"] else []),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _table(acceptance: list[dict[str, object]]) -> list[str]:
-    return [
-        "Greedy decoding of prompts that this run was not trained on:",
-        "",
-        "| tree | nodes a round | prompts | tokens a round |",
-        "|---|---|---|---|",
-        *(f"| {one['tree']} | {one['nodes']} | {one['prompts']} | {one['tokens_per_round']} |" for one in acceptance),
-        "",
-    ]
-
-
-Rows = list[tuple[str, str]]
-
-
-def _of_heads(facts: Facts) -> tuple[str, str, Rows]:
-    """Title, command, and what only heads have."""
-    base, start = facts["base"], facts["start"]
-    assert isinstance(base, dict), "made above"
-    rows = [("tokens that can be drafted", f"{facts['draft_vocab_size']} of {base['vocab_size']}")]
-    if isinstance(start, dict):
-        rows.append(
-            ("went on from", f"heads of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")
-        )
-    return f"{str(facts['kind']).capitalize()} heads", f"heads={facts['kind']}", rows
-
-
-def _of_a_draft(facts: Facts) -> tuple[str, str, Rows]:
-    """Title, command, and what only a draft model has."""
-    student = facts["student"]
-    assert isinstance(student, dict), "made above"
-    kept = ", ".join(map(str, student["from_layers"]))
-    beta = "" if facts["beta"] is None else f", beta {facts['beta']}"
-    rows = [
-        ("layers, width", f"{student['layers']}, {student['hidden_size']}"),
-        ("started from", f"layers {kept} of the base, and its embedding" if kept else "random weights"),
-        ("divergence", f"{facts['divergence']}{beta}"),
-        ("share of steps on the base's answers", f"{facts['fixed_data']}; the others on the draft model's own"),
-    ]
-    return "Draft model", "objective=distill_draft", rows
-
-
-def _of_masked(facts: Facts) -> tuple[str, str, Rows]:
-    """Title, command, and what only adapters for canvases have."""
-    masked = facts["masked"]
-    assert isinstance(masked, dict), "made above"
-    rows = [
-        ("rank of the adapters", str(masked["rank"])),
-        ("places of a window", str(masked["block_length"])),
-        ("windows of an answer in a step", str(masked["anchors"])),
-        ("share of a window that is masked", " to ".join(map(str, masked["noise"]))),
-    ]
-    return "Masked diffusion", "objective=mdm", rows
-
-
-_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked}
-"""Of what is not a set of heads."""

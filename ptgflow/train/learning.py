@@ -19,7 +19,7 @@ from ptgflow.train.answers import Answer, answers_of
 from ptgflow.train.features import FeatureStore, TextStore
 from ptgflow.train.invented import invented_prompts
 from ptgflow.train.objectives.objective import Objective, Teacher
-from ptgflow.train.prompts import read_prompts
+from ptgflow.train.prompts import TrainingPrompt, read_prompts
 from ptgflow.train.spec import LearningSpec
 from ptgflow.train.trainer import Progress, Schedule, Trainer
 
@@ -51,7 +51,7 @@ class Material:
     answers: tuple[Answer, ...]
     store: FeatureStore | TextStore
     """The target's states over them, or their tokens alone."""
-    held_out: tuple[str, ...]
+    held_out: tuple[TrainingPrompt, ...]
     """Prompts that are not trained on."""
 
 
@@ -62,7 +62,7 @@ class Trained(Generic[ObjectiveT_co]):
     objective: ObjectiveT_co
     teacher: Teacher
     examples: int
-    held_out: tuple[str, ...]
+    held_out: tuple[TrainingPrompt, ...]
     """Prompts that were not trained on."""
     answer_tokens: int
     """In the data, each counted once."""
@@ -147,13 +147,14 @@ def learned(
     )
 
 
-def _prompts(spec: LearningSpec, model: LoadedModel, watch: Watcher) -> list[str]:
+def _prompts(spec: LearningSpec, model: LoadedModel, watch: Watcher) -> list[TrainingPrompt]:
     """Those of the data and those that the model makes up, in an order that the seed decides."""
     found = read_prompts([Path(one) for one in spec.data], seed=spec.seed) if spec.data else []
     if spec.invent:
-        found += invented_prompts(
+        invented = invented_prompts(
             model, spec.invent, seed=spec.seed, tell=lambda done, of, _: watch.stage("prompts made up", done, of)
         )
+        found += map(TrainingPrompt, invented)
         random.Random(spec.seed).shuffle(found)
     return list(dict.fromkeys(found))
 

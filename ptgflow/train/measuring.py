@@ -8,6 +8,7 @@ from ptgflow.engine.growth import TREES, TreeBuilder
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import DecodeRequest, JointDrafter
 from ptgflow.train.decoding import decoded_of
+from ptgflow.train.prompts import TrainingPrompt
 
 SHAPES: Final = (("chain", 4), ("dyspec", 8), ("dyspec", 16), ("dyspec", 32))
 """Trees that everything is measured with, and most nodes of each."""
@@ -32,7 +33,7 @@ class Acceptance:
 def acceptances(
     drafter_of: DrafterOf,
     model: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[TrainingPrompt],
     *,
     max_tokens: int,
     tell: Callable[[int, int], None],
@@ -47,13 +48,25 @@ def acceptances(
 
 
 def _acceptance(
-    joint: JointDrafter, model: LoadedModel, prompts: Sequence[str], *, max_tokens: int, tree: str, nodes: int
+    joint: JointDrafter,
+    model: LoadedModel,
+    prompts: Sequence[TrainingPrompt],
+    *,
+    max_tokens: int,
+    tree: str,
+    nodes: int,
 ) -> Acceptance:
     """Answer prompts with drafts of a fixed size, and count tokens and rounds."""
     requests = [
-        DecodeRequest(prompt_ids=ids, max_new_tokens=max_tokens, joint=(joint,), length="fixed")
-        for ids in (model.codec.prompt((), text=prompt).token_ids for prompt in prompts)
-        if len(ids) < model.context_length
+        DecodeRequest(
+            prompt_ids=ids,
+            max_new_tokens=max_tokens,
+            joint=(joint,),
+            length="fixed",
+            stop=(prompt.stop,) if prompt.stop else (),
+        )
+        for prompt in prompts
+        if len(ids := model.codec.prompt((), text=prompt.text, prefix=prompt.prefix).token_ids) < model.context_length
     ]
     tokens = rounds = 0
     for _, decoded in decoded_of(model, requests, rows=8):

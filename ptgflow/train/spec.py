@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
+from ptgflow.engine.heads.config import Decoder
 
 Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle"]
 OPTIONS: Final[dict[Kind, frozenset[str]]] = {
@@ -147,10 +148,19 @@ class DistillSpec(LearningSpec):
     @field_validator("beta")
     @classmethod
     def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
-        divergence = info.data.get("divergence")
-        if value is not None and divergence != "jsd":
-            raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
-        return value
+        return beta_of(value, info)
+
+
+def beta_of(value: float | None, info: ValidationInfo) -> float | None:
+    """The weight of `jsd`, which no other divergence has.
+
+    Raises:
+        ValueError: it is given for another one.
+    """
+    divergence = info.data.get("divergence")
+    if value is not None and divergence != "jsd":
+        raise ValueError(f"it is of divergence=jsd, and divergence is {divergence}")
+    return value
 
 
 class MdmSpec(LearningSpec):
@@ -163,6 +173,9 @@ class MdmSpec(LearningSpec):
     noise: tuple[float, float] = Field(
         default=(0.3, 1.0), description="least and largest share of a window that is masked"
     )
+    start: str | None = Field(
+        default=None, description="a folder with adapters of this rank to go on from; null: adapters that do nothing"
+    )
 
     @field_validator("noise")
     @classmethod
@@ -170,3 +183,103 @@ class MdmSpec(LearningSpec):
         if not 0.0 < value[0] <= value[1] <= 1.0:
             raise ValueError(f"it is two shares above 0 and at most 1, the smaller one first, and not {list(value)}")
         return value
+
+
+class SdttSpec(LearningSpec):
+    """A whole configuration of teaching adapters to need fewer steps (`objective=sdtt`)."""
+
+    objective: Literal["sdtt"] = "sdtt"
+    start: str = Field(description="a folder with trained adapters: the teacher, and what the student starts as")
+    steps: int = Field(default=2, ge=2, le=64, description="steps of the teacher that are one of the student's")
+    grid: int = Field(default=16, ge=2, le=1024, description="steps in which the teacher would fill a whole window")
+    divergence: Divergence = Field(
+        default="reverse_kl", description="of the teacher's and the student's laws at each hole; see distill_draft"
+    )
+    beta: float | None = Field(default=None, gt=0.0, lt=1.0, description="of `jsd`: the teacher's weight; null: 0.5")
+    anchors: int = Field(default=6, ge=1, description="windows of each answer in a step, at places drawn at random")
+
+    @field_validator("grid")
+    @classmethod
+    def _has_steps(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("steps", 0):
+            raise ValueError(f"the teacher fills a window in grid={value} steps, so steps is at most {value}")
+        return value
+
+    @field_validator("beta")
+    @classmethod
+    def _of_jsd(cls, value: float | None, info: ValidationInfo) -> float | None:
+        return beta_of(value, info)
+
+
+_ALIGNED: Final = frozenset({"ctc", "dag"})
+"""Decoders with more places than tokens."""
+
+
+class OneShotSpec(LearningSpec):
+    """A whole configuration of training a model to write short answers in one pass (`objective=oneshot`)."""
+
+    objective: Literal["oneshot"] = "oneshot"
+    decoder: Decoder = Field(default="argmax", description="how a text is read off a pass")
+    rank: int = Field(default=16, ge=1, description="of the adapters")
+    places: int = Field(default=16, ge=2, le=256, description="tokens of the longest answer that is learnt from")
+    upsample: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="of ctc and dag: places of the window for each token of the longest answer; null: 2 and 4",
+    )
+    told_lengths: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="of argmax and crf: share of windows in which end tokens stand behind the answer's places; "
+        "null: 0.25",
+    )
+    length_weight: float | None = Field(
+        default=None,
+        ge=0.0,
+        description="of argmax and crf: of the length head's loss, beside that of the tokens; null: 0.1",
+    )
+    start: str | None = Field(
+        default=None,
+        description="a folder to go on from, with the same rank: adapters for canvases, or of another one-shot run",
+    )
+    keep_prompts: bool = Field(
+        default=False,
+        description="whether keys and values of prompts lie on disk until the run ends, so that each is read once and "
+        "not once in each epoch",
+    )
+
+    @field_validator("places")
+    @classmethod
+    def _room_to_end(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("max_tokens", value + 1)
+        if most <= value:
+            reason = f"answers of max_tokens={most} tokens do not show which of them end within so many places"
+            raise ValueError(f"{reason}; write max_tokens={value + 1} or more")
+        return value
+
+    @field_validator("upsample", "told_lengths", "length_weight")
+    @classmethod
+    def _of_the_decoder(cls, value: float | None, info: ValidationInfo) -> float | None:
+        decoder, aligned = info.data.get("decoder"), info.field_name == "upsample"
+        if value is not None and (decoder in _ALIGNED) is not aligned:
+            of = "ctc and dag" if aligned else "argmax and crf"
+            raise ValueError(f"it is of the decoders {of}, and decoder is {decoder}")
+        if aligned and decoder == "ctc" and value == 1:
+            raise ValueError("ctc needs room for blanks between tokens that are alike; write upsample=2 or more")
+        return value
+
+    @property
+    def window(self) -> int:
+        """Places of the window."""
+        more = {"ctc": 2, "dag": 4}.get(self.decoder, 1) if self.upsample is None else self.upsample
+        # A path through a graph writes an end token, too.
+        return self.places * more + (self.decoder == "dag")
+
+    @property
+    def told(self) -> float:
+        """The share of windows that are told their length."""
+        if self.decoder in _ALIGNED:
+            return 0.0
+        return 0.25 if self.told_lengths is None else self.told_lengths

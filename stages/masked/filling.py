@@ -2,21 +2,20 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
-from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
-from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
+from ptgflow.engine.canvas.filler import Filler
 from ptgflow.engine.canvas.lengths import Given
 from ptgflow.engine.canvas.request import CanvasRequest
-from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
+from ptgflow.engine.canvas.rules import Remasker, Selector
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import JointDrafter
-from ptgflow.errors import RunError
 from ptgflow.stages.base import AbstractDrafting, StageContext, Work
 from ptgflow.stages.masked.adapters import adapters
+from ptgflow.stages.masked.fillers import filler_of, refusal
 from ptgflow.stages.masked.guiding import Guiding
 from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remaskers import remasker_of
@@ -34,8 +33,8 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
 
     def __init__(self, options: OptionsT) -> None:
         self._options = options
-        self._made: tuple[Denoiser, int] | None = None
-        """The denoiser and its block length. It is made once: it holds the weights."""
+        self._filler: Filler | None = None
+        """Who fills the holes. It is made once: it may hold weights."""
         self._guiding = Guiding(options)
 
     @abstractmethod
@@ -46,34 +45,41 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         """The rule that opens again, if there is one."""
         return remasker_of(self._options)
 
+    @property
+    def usual_progress(self) -> Literal["surest", "leftmost"]:
+        """Which hole is filled where none is sure enough and the options do not say it."""
+        return "leftmost" if self._filler is not None and self._filler.leftmost else "surest"
+
     def run(self, value: Prompt | Canvas | Verified, context: StageContext) -> Work[Draft]:
         """Yield one canvas.
 
         Raises:
-            RunError: what is wrong with the adapters, or STAGE_FAILED for a cache that has nothing to keep.
+            RunError: what is wrong with the adapters, or STAGE_FAILED for options that the model cannot serve.
             RecipeError: NO_GUIDE.
         """
-        if self._made is None:
-            self._made = self._load(context)
-        denoiser, block_length = self._made
+        fresh = self._filler is None
+        filler = self._filler = self._filler or self._load(context)
         canvas = self._canvas(value, context)
         if not any(canvas.holes):
             return _whole(canvas, context)
         prompt = canvas.prompt.token_ids if canvas.prompt is not None else (context.model.codec.start_id,)
+        block_length = self._block_length(filler) or self._whole_canvas(value, len(canvas.holes), context)
         decoded = yield CanvasRequest(
             prompt_ids=prompt,
             canvas=canvas.token_ids,
             holes=canvas.holes,
             frozen=canvas.frozen,
-            denoiser=denoiser,
+            denoiser=filler.denoiser,
             selector=self.selector(),
             remasker=self.remasker(),
-            guidance=self._guiding.guidance(prompt, len(canvas.token_ids), denoiser, context, self.name),
+            guidance=self._guiding.guidance(prompt, len(canvas.token_ids), filler.denoiser, context, self.name),
             block_length=block_length,
+            block_begins=-filler.before(prompt, block_length),
             length=length_of(self._options) if isinstance(value, Prompt) else Given(),
             sampling=context.generation.sampling,
             seed=context.seed,
             stop=context.generation.stop,
+            warnings=filler.warnings if fresh else (),
         )
         origin = tuple(
             context.slot if at >= len(canvas.holes) or canvas.holes[at] else canvas.origin[at]
@@ -96,7 +102,7 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
         """A block of holes behind the target's text, foreseen in one pass: what is committed is the verifier's choice.
 
         Raises:
-            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
+            RunError: NO_MASK, HEADS_UNREADABLE, HEADS_MISMATCH or UNSAFE_WEIGHTS.
         """
         return drafter_of(adapters(model, slot, self._options.weights), model, builder, size=size, least=least)
 
@@ -126,27 +132,47 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
             prompt=value.prompt,
         )
 
-    def _load(self, context: StageContext) -> tuple[Denoiser, int]:
-        """The model with its adapters.
+    def _load(self, context: StageContext) -> Filler:
+        """Who fills the holes, and whether the options fit.
 
         Raises:
-            RunError: NO_HEADS, HEADS_UNREADABLE, HEADS_MISMATCH, UNSAFE_WEIGHTS or STAGE_FAILED.
+            RunError: NO_MASK, HEADS_UNREADABLE, HEADS_MISMATCH, UNSAFE_WEIGHTS, UNSUPPORTED_MODEL or STAGE_FAILED.
         """
-        slot, options, model = context.slot, self._options, context.model
-        if options.cache != "none":
-            reason = f"cache={options.cache} approximates what an adapted autoregressive model keeps exactly"
-            raise self._refusal(slot, reason, "cache=none")
-        heads = adapters(model, slot, options.weights)
-        length = options.block_length or heads.config.block_length or 1
-        if isinstance(options, StepsOptions):
-            for found in options.too_many(length):
-                raise self._refusal(slot, found.reason, *found.remedies)
-        return GatedDenoiser(heads, model), length
+        slot, options, method = context.slot, self._options, f"masked/{self.name}"
+        filler = filler_of(context.model, slot, method, weights=options.weights, cache=options.cache)
+        asked, native = options.block_length, filler.block_length
+        if asked is not None and native is not None and filler.blocks and native % asked:
+            reason = (
+                f"block_length={asked}, and {context.model.name!r} was trained on blocks of {native} places: "
+                "it knows those, and parts into which they can be cut"
+            )
+            raise refusal(slot, method, reason, f"block_length={native}")
+        self._check_steps(self._block_length(filler), slot)
+        return filler
 
-    def _refusal(self, slot: str, reason: str, *remedies: str) -> RunError:
-        """Of options that this model cannot serve."""
-        remedy = "write " + " or ".join(f"stages.{slot}.{one}" for one in remedies)
-        return RunError([STAGE_FAILED(slot=slot, method=f"masked/{self.name}", reason=reason, help=remedy)])
+    def _check_steps(self, places: int | None, slot: str) -> None:
+        """Whether there is something to commit in each round of a block.
+
+        Raises:
+            RunError: STAGE_FAILED.
+        """
+        if isinstance(self._options, StepsOptions):
+            for found in self._options.too_many(places):
+                raise refusal(slot, f"masked/{self.name}", found.reason, *found.remedies)
+
+    def _whole_canvas(self, value: Prompt | Canvas | Verified, places: int, context: StageContext) -> int:
+        """A canvas as one block. Where it is given, its holes may be fewer than the rounds of a schedule.
+
+        Raises:
+            RunError: STAGE_FAILED.
+        """
+        if isinstance(value, Prompt):
+            self._check_steps(places, context.slot)
+        return places
+
+    def _block_length(self, filler: Filler) -> int | None:
+        """Places that are worked on at a time; None: all."""
+        return self._options.block_length or filler.block_length
 
 
 def _whole(canvas: Canvas, context: StageContext) -> Draft:

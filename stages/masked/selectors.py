@@ -29,7 +29,7 @@ class Threshold(Filling[spec.ThresholdOptions]):
     name: ClassVar[str] = "threshold"
 
     def selector(self) -> Selector:
-        return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress or "leftmost")
+        return threshold.Threshold(tau=self._options.threshold, progress=self._options.progress or self.usual_progress)
 
 
 @final

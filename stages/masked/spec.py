@@ -43,9 +43,14 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
         default=None,
         ge=1,
         le=1024,
-        description="positions worked on at a time, left to right; null: as many as in the model's training",
+        description="positions worked on at a time, left to right; null: as many as in the model's training, and all "
+        "where that knew no blocks",
     )
-    cache: Cache = Field(default="none", description="how keys and values are reused; all but `none` approximate")
+    cache: Cache = Field(
+        default="none",
+        description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
+        "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
+    )
     weak: float | None = Field(
         default=None,
         ge=0.0,
@@ -57,14 +62,17 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
     )
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        found = super().conflicts()
-        if _WIDTH[REOPENS[self.remask]] <= _WIDTH[TOLERATES[self.cache]]:
-            return found
-        reason = (
-            f"remask={self.remask} re-opens positions {_where(REOPENS[self.remask])}, "
-            f"and cache={self.cache} {_kept(TOLERATES[self.cache])}"
+        return (
+            *super().conflicts(),
+            *self.invalidated(f"remask={self.remask}", REOPENS[self.remask], "cache=none", "remask=none"),
         )
-        return (*found, Conflict(reason=reason, remedies=("cache=none", "remask=none"), of_a_cache=True))
+
+    def invalidated(self, what: str, reach: Reach, *remedies: str) -> tuple[Conflict, ...]:
+        """That what re-opens positions does so where the cache keeps them."""
+        if _WIDTH[reach] <= _WIDTH[TOLERATES[self.cache]]:
+            return ()
+        reason = f"{what} re-opens positions {_where(reach)}, and cache={self.cache} {_kept(TOLERATES[self.cache])}"
+        return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
 
     def conflicts_fused(self) -> tuple[Conflict, ...]:
         """Before a verifier a block is foreseen in one pass, and what is written is the verifier's choice."""
@@ -112,8 +120,8 @@ class ThresholdOptions(MaskedOptions):
     threshold: float = Field(default=0.9, gt=0.0, le=1.0, description="least probability of a committed token")
     progress: Literal["surest", "leftmost"] | None = Field(
         default=None,
-        description="which position is committed where none is probable enough; null: the leftmost of a model with "
-        "shifted logits, which the text before it predicts, and else the surest",
+        description="which position is committed where none is probable enough; null: the leftmost with adapters for "
+        "an autoregressive model, which the text before it predicts, and else the surest",
     )
 
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -223,6 +231,7 @@ class MaskPredictOptions(MaskedOptions):
         without = self.model_copy(update=own)
         return (
             *super(MaskPredictOptions, without).conflicts(),
+            *self.invalidated("mask_predict", "block", "cache=none"),
             *(
                 Conflict(
                     reason=f"mask_predict re-opens by its own schedule, and {name}={getattr(self, name)} is of another",

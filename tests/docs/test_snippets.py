@@ -70,7 +70,8 @@ class Snippet:
         if self.kind == "python":
             return bool(re.search(r"\.(run|stream|run_many)\(", self.body)) and "tiny" not in self.body
         commands = [command for command, _ in steps(self.body) if command not in NOT_RUN]
-        return any("ptgflow run" in one and "model=tiny" not in one and "--cfg" not in one for one in commands)
+        made = ("model=tiny", "model.source=tiny", "--cfg")
+        return any("ptgflow run" in one and not any(word in one for word in made) for one in commands)
 
 
 def snippets(document: str) -> list[Snippet]:

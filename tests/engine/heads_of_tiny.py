@@ -14,6 +14,7 @@ from ptgflow.engine.heads.gated_lora import GatedLoraNet
 from ptgflow.engine.heads.hydra import HydraNet
 from ptgflow.engine.heads.medusa import MedusaNet
 from ptgflow.engine.models.model import load_model
+from ptgflow.engine.oneshot.network import OneShotNet
 from ptgflow.train.saving import save_heads
 
 KINDS = ("medusa", "hydra", "blockwise", "gated_lora", "eagle")
@@ -27,6 +28,7 @@ NETS = {
     "gated_lora": GatedLoraNet,
     "eagle": EagleNet,
     "masked": MaskedNet,
+    "oneshot": OneShotNet,
 }
 
 
@@ -50,10 +52,11 @@ def config_of(kind, model, **more):
         target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
         gated = {"heads": 3, "rank": 5, "own_output": False, "taps": ()}
         return HeadConfig(**{**common, **gated, **target, **more})
-    if kind == "masked":
+    if kind in ("masked", "oneshot"):
         target = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "intermediate_size": 32}
         masked = {"draft_vocab_size": model.vocab_size, "rank": 3, "block_length": 6, "own_output": False, "taps": ()}
-        return HeadConfig(**{**common, **masked, **target, **more})
+        decoder = {"decoder": "argmax"} if kind == "oneshot" else {}
+        return HeadConfig(**{**common, **masked, **decoder, **target, **more})
     if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {

@@ -12,10 +12,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ptgflow.contracts import Capability, ModelCard
+from ptgflow.contracts.abilities import CAUSAL_DECODER
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.models import agreement
 from ptgflow.engine.models.agreement import Agreement
-from ptgflow.engine.models.card_check import CAUSAL_DECODER
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.models.tiny import tiny_tokenizer
 from ptgflow.errors import RunError
@@ -170,12 +170,12 @@ def test_a_card_may_shorten_the_context_but_not_stretch_it(llama: Path) -> None:
 
 def test_everything_that_a_card_gets_wrong_is_told_at_once(llama: Path) -> None:
     wrong = card(
-        llama, tokenizer="0" * 16, context_length=9999, capabilities=frozenset({Capability.CAUSAL, "alignment_head"})
+        llama, tokenizer="0" * 16, context_length=9999, capabilities=frozenset({Capability.CAUSAL, "native_mtp"})
     )
     with pytest.raises(RunError) as caught:
         load_model(wrong)
     assert caught.value.codes == ("PTG616",) * 3
-    assert "alignment_head" in str(caught.value)
+    assert "native_mtp" in str(caught.value)
 
 
 def test_declared_capabilities_may_be_fewer(llama: Path) -> None:

@@ -95,7 +95,7 @@ def test_segments_of_a_split_request_are_filled(folder):
         (("stages.fill.cache=prefix",), "PTG612"),
         (("stages.fill.weights=/nowhere",), "PTG622"),
         (("stage@stages.fill=masked/maskgit", "stages.fill.steps=7"), "PTG612"),
-        (("stages.fill.weights=null",), "PTG623"),
+        (("stages.fill.weights=null",), "PTG636"),
     ],
 )
 def test_what_cannot_work_is_told(more, code, folder):

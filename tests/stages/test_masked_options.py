@@ -136,12 +136,20 @@ def test_tau_leaping_and_remdm_have_one_schedule(more):
 
 
 def test_mask_predict_takes_no_other_re_masker_nor_its_parameters():
-    options = MaskPredictOptions(remask="p2", remask_eta=0.5, cache="dkv")
+    options = MaskPredictOptions(remask="p2", remask_eta=0.5, cache="dual")
     named = [conflict.reason for conflict in options.conflicts()]
     assert len(named) == 2
     assert all("own schedule" in reason for reason in named)
     assert_every_remedy_does(options)
-    assert not MaskPredictOptions(cache="dkv").conflicts()
+    assert not MaskPredictOptions(cache="dual").conflicts()
+
+
+def test_mask_predict_opens_again_what_a_delayed_cache_keeps():
+    options = MaskPredictOptions(cache="dkv")
+    (conflict,) = options.conflicts()
+    assert conflict.of_a_cache
+    assert "re-opens positions of the current block" in conflict.reason
+    assert_every_remedy_does(options)
 
 
 def test_what_the_rules_cannot_take_is_out_of_range_or_in_conflict():

@@ -118,3 +118,17 @@ def test_mistakes_are_told(more, words, data, tmp_path, capsys):
     assert main([*options(data, tmp_path / "out"), more]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_goes_on_from_adapters(data, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(options(data, first, "epochs=6", "rate=0.01")) == 0
+    assert main(options(data, second, "epochs=1", "rate=1e-9", f"start={first}")) == 0
+    card, before = (json.loads((one / "card.json").read_text()) for one in (second, first))
+    assert card["start"]["tokens_learnt_from"] == before["tokens_learnt_from"]
+    one, other = (load_heads(folder, MODEL, kind="masked").tensors for folder in (first, second))
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, other[name], atol=1e-6), name
+    capsys.readouterr()
+    assert main([*options(data, tmp_path / "x", f"start={first}"), "rank=5"]) == 2
+    assert "rank" in capsys.readouterr().err

@@ -258,8 +258,8 @@ def test_all_forms_of_data_are_read(tmp_path):
     (tmp_path / "b.csv").write_text('act,prompt\nA,"seven, eight"\n')
     (tmp_path / "c.txt").write_text("It rains. " * 300)
     found = read_prompts([tmp_path], seed=1)
-    assert {"one", "two", "three", "four\n\nfive", "six", "seven, eight"} <= set(found)
-    assert any("It rains." in one for one in found)
+    assert {"one", "two", "three", "four\n\nfive", "six", "seven, eight"} <= {one.text for one in found}
+    assert any("It rains." in one.text for one in found)
     assert len(found) == len(set(found))
     assert found == read_prompts([tmp_path], seed=1) != read_prompts([tmp_path], seed=2)
     for name, text, code in [

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ptgflow.compiler.source import Context
-from ptgflow.contracts import Conflict, MethodSpec, ModelCard, Paradigm, StageOptions
+from ptgflow.contracts import Capability, Conflict, MethodSpec, ModelCard, Paradigm, StageOptions
 from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.diagnostics import Diagnostic, Location
 from ptgflow.diagnostics.codes import methods as codes
@@ -185,11 +185,19 @@ def _check_capabilities(node: Node, spec: MethodSpec, context: Context) -> None:
             needs=", ".join(sorted(missing)),
             model=card.name,
             has=", ".join(sorted(card.capabilities)) or "nothing",
+            notes=notes_on(missing, card.capabilities),
             hint=f"choose a model that has it, for example  model={able[0]}"
             if able
             else f"choose a model that has it, or another method: {_others(spec, card, context)}",
         )
     )
+
+
+def notes_on(missing: frozenset[Capability], has: frozenset[Capability]) -> tuple[str, ...]:
+    """What explains that a model lacks capabilities."""
+    if Capability.CAUSAL in missing and Capability.MASK_TOKEN in has:
+        return ("it is a masked model: it fills holes, and does not write from left to right (recipe=masked)",)
+    return ()
 
 
 def _has(card: ModelCard | None, spec: MethodSpec) -> bool:

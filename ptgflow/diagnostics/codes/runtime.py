@@ -28,6 +28,17 @@ CANVAS_TOO_LONG: Final = Rule(
     what="A canvas and the prompt before it are longer than the context of the model.",
     why="A place that the model cannot read cannot be filled, and cutting the canvas would drop text that was given.",
 )
+SHIFT_DOUBTED: Final = Rule(
+    code="PTG635",
+    slug="shift-doubted",
+    severity=Severity.WARNING,
+    message="the logits of {model!r} are taken for {declared}, but it finds the tokens of a plain text likelier in the "
+    "other way: {shifted} nats each where the row before a place predicts it, {unshifted} where its own row does",
+    help="write model.masked.shifted={other}",
+    what="Of some masked models the row of a place predicts that place, of others the next one. A few masked tokens of "
+    "a plain English text are predicted in both ways when such a model is first used.",
+    why="Nothing fails where the convention is the wrong one: the text is only bad.",
+)
 NO_CHAT_TEMPLATE: Final = Rule(
     code="PTG603",
     slug="no-chat-template",
@@ -176,6 +187,14 @@ HEADS_MISMATCH: Final = Rule(
     "another kind.",
     why="With another model's states a head drafts noise, which costs time and is never accepted; nobody would notice.",
 )
+NO_SHORT_ANSWERS: Final = Rule(
+    code="PTG641",
+    slug="no-short-answers",
+    message="none of {answers} answers ends within {places} places",
+    help="write a longer window, places={more}, or shorter answers: `stop` beside a prompt ends its answer",
+    what="One-shot generation learns from answers that fit into its window. All of these are longer.",
+    why="A cut answer would teach the model to stop in the middle, and a longer window costs time on all others.",
+)
 HEADS_UNREADABLE: Final = Rule(
     code="PTG622",
     slug="heads-unreadable",
@@ -192,6 +211,17 @@ NO_HEADS: Final = Rule(
     "ptgflow train {train} model={model} data=FILE output=FOLDER",
     what="Prediction heads are trained for one model. ptgflow ships some for its embedded model.",
     why="There is nothing to draft with.",
+)
+NO_MASK: Final = Rule(
+    code="PTG636",
+    slug="no-mask-token",
+    message="{stage} fills holes, and {model!r} cannot be shown one: it has no mask token of its own, and no adapters "
+    "for canvases ship for it",
+    help="write stages.{slot}.weights=FOLDER with adapters (ptgflow train {train} model={model} data=FILE "
+    "output=FOLDER trains them), or name the mask token of a masked model: model.masked.mask_id=ID",
+    what="A canvas is filled by a masked model, or by an autoregressive one with adapters that make a masked model of "
+    "it. The model of this stage is neither.",
+    why="A model that has never seen a hole fills it with nonsense.",
 )
 TOO_FEW_HEADS: Final = Rule(
     code="PTG624",

@@ -230,8 +230,8 @@ class CanvasRow:
     def _open_block(self) -> None:
         """Go to the first block with a hole."""
         first, length = min(self._holes, default=0), self.request.block_length
-        begin = first - first % length
-        self._block = range(begin, min(begin + length, len(self._tokens)))
+        begin = first - (first - self.request.block_begins) % length
+        self._block = range(max(begin, 0), min(begin + length, len(self._tokens)))
         self._rounds_of_block = 0
         self._selector = self.request.selector.opened()
         self._remasker = None if self.request.remasker is None else self.request.remasker.opened()

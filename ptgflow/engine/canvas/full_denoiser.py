@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, final
 
 import torch
@@ -14,10 +13,11 @@ from transformers.cache_utils import Cache
 
 from ptgflow.contracts.masked_model import MaskedConventions
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
+from ptgflow.engine.canvas.columns import Columns, hide_shadows
 from ptgflow.engine.canvas.keeping import Keeping, chooser
 from ptgflow.engine.canvas.kept_states import KeptLayer, KeptStates, merged, stacked
 from ptgflow.engine.canvas.rules import CanvasAsk
-from ptgflow.engine.canvas.text_layout import Shadow, TextLayout
+from ptgflow.engine.canvas.text_layout import TextLayout
 from ptgflow.engine.passes.attention import SLIDING, AttentionPattern, additive
 from ptgflow.errors import RunError
 
@@ -33,47 +33,13 @@ class _Row:
     kept: KeptStates | None = None
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Job(Columns):
     """One row of one pass."""
 
     row: _Row
-    tokens: tuple[int, ...]
-    """The text that the model reads."""
-    places: Sequence[int]
-    """Those that are computed, ascending; the others are read from what was kept."""
-    rows: Sequence[int | Shadow]
-    """Those whose logits are wanted, all computed, or shadows, which are computed behind the places."""
     block: range
-
-    @property
-    def reads(self) -> bool:
-        return len(self.places) < len(self.tokens)
-
-    @cached_property
-    def shadows(self) -> list[Shadow]:
-        return [row for row in self.rows if isinstance(row, Shadow)]
-
-    @cached_property
-    def columns(self) -> dict[int | Shadow, int]:
-        """Where each place stands among what is computed, and the first one of each shadow."""
-        found: dict[int | Shadow, int] = {place: column for column, place in enumerate(self.places)}
-        at = len(found)
-        for shadow in self.shadows:
-            found[shadow] = at
-            at += len(shadow.places)
-        return found
-
-    @cached_property
-    def positions(self) -> list[int]:
-        """The place of each column."""
-        return [*self.places, *(place for shadow in self.shadows for place in shadow.places)]
-
-    @cached_property
-    def ids(self) -> list[int]:
-        """The token of each column."""
-        shadowed = (token for shadow in self.shadows for token in shadow.tokens)
-        return [*(self.tokens[place] for place in self.places), *shadowed]
 
 
 @final
@@ -105,7 +71,7 @@ class FullDenoiser:
         Raises:
             RunError: UNSUPPORTED_MODEL, for a model without the mask token, or whose attention cannot be masked freely.
         """
-        _check(network, conventions, name)
+        check_network(network, conventions, name)
         self._network = network
         self._conventions = conventions
         self._choose = chooser(cache, conventions)
@@ -174,7 +140,7 @@ class FullDenoiser:
         if layers is not None:
             _keep(jobs, layers)
         line = {column: number for number, column in enumerate(wanted)}
-        logits = self._over_target(output.logits)
+        logits = over_target(output.logits, self._conventions.mask_id, self._vocab)
         return [logits[at, [line[job.columns[row]] for row in job.rows]] for at, job in enumerate(jobs)]
 
     def _layers(self, kept: list[KeptStates]) -> list[KeptLayer]:
@@ -189,16 +155,23 @@ class FullDenoiser:
         dtype = self._network.dtype
         return additive(visible[:, None], dtype, torch.finfo(dtype).min)
 
-    def _over_target(self, logits: Float[Tensor, "rows wanted all"]) -> Float[Tensor, "rows wanted vocab"]:
-        """In fp32, over the target's tokens, of which a mask token is none that could be written."""
-        logits = logits[..., : self._vocab].float()
-        if self._conventions.mask_id < logits.shape[-1]:
-            logits[..., self._conventions.mask_id] = -torch.inf
-        return logits
+
+def over_target(
+    logits: Float[Tensor, "rows wanted all"], mask_id: int, vocab: int | None
+) -> Float[Tensor, "rows wanted vocab"]:
+    """In fp32, over the target's tokens, of which a mask token is none that could be written."""
+    logits = logits[..., :vocab].float()
+    if mask_id < logits.shape[-1]:
+        logits[..., mask_id] = -torch.inf
+    return logits
 
 
-def _check(network: PreTrainedModel, conventions: MaskedConventions, name: str) -> None:
-    """Whether a network can be asked so."""
+def check_network(network: PreTrainedModel, conventions: MaskedConventions, name: str) -> None:
+    """Whether a network can be asked so.
+
+    Raises:
+        RunError: UNSUPPORTED_MODEL.
+    """
     embedding: Any = network.get_input_embeddings()
     reason, rows = None, embedding.weight.shape[0]
     attention = network.config._attn_implementation
@@ -220,22 +193,8 @@ def _visible(jobs: list[_Job]) -> Bool[Tensor, "rows width shown"]:
         keys.insert(0, _padded([_kept_blocks(job) for job in jobs], _HIDDEN))
     visible = torch.cat(keys, dim=1)[:, None, :] <= asking[:, :, None]
     for seen, job in zip(visible, jobs, strict=True):
-        _hide_shadows(seen, job)
+        hide_shadows(seen, job)
     return visible
-
-
-def _hide_shadows(seen: Bool[Tensor, "width shown"], job: _Job) -> None:
-    """Let shadows see themselves in place of what they are shadows of, and nobody else see them."""
-    kept = seen.shape[1] - seen.shape[0]
-    seen[:, kept + len(job.places) : kept + len(job.positions)] = False
-    for shadow in job.shadows:
-        own = slice(job.columns[shadow], job.columns[shadow] + len(shadow.places))
-        for place in shadow.places:
-            if place in job.columns:
-                seen[own, kept + job.columns[place]] = False
-            else:
-                seen[own, place] = False
-        seen[own, kept + own.start : kept + own.stop] = True
 
 
 def _kept_blocks(job: _Job) -> Tensor:

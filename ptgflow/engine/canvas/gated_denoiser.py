@@ -10,26 +10,19 @@ predicts it: the two see all but their own places in the block, and nobody sees 
 last one need no such thing, since what predicts them never sees them.
 """
 
-import dataclasses
+from dataclasses import replace
 from typing import final
 
 from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.canvas.gated_pass import GatedPass
+from ptgflow.engine.canvas.kept_texts import KeptTexts
 from ptgflow.engine.canvas.rules import CanvasAsk
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.prefixes import shared_length
 from ptgflow.engine.slots import RowInput
 from ptgflow.engine.trees import TokenTree
-
-
-@dataclasses.dataclass(slots=True)
-class _Row:
-    prompt: tuple[int, ...]
-    read: list[int]
-    """The text whose keys and values are kept."""
 
 
 @final
@@ -48,16 +41,16 @@ class GatedDenoiser:
             RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out.
         """
         self._pass = GatedPass(heads, model)
-        self._cache = self._pass.new_cache(budget)
+        self._texts = KeptTexts(self._pass, budget=budget)
+        self._prompts: dict[int, tuple[int, ...]] = {}
         self._start = model.codec.start_id
-        self._rows: dict[int, _Row] = {}
 
     def admit(self, prompt: tuple[int, ...], size: int) -> int:
         """A row for a canvas behind a prompt of at least one token."""
         del size
         assert prompt, "the first place is predicted by the token before it"
-        row = self._cache.admit()
-        self._rows[row] = _Row(prompt, [])
+        row = self._texts.admit()
+        self._prompts[row] = prompt
         return row
 
     def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
@@ -67,21 +60,22 @@ class GatedDenoiser:
 
     def free(self, row: int) -> None:
         """Drop a row's keys and values."""
-        self._cache.free(row)
-        del self._rows[row]
+        self._texts.free(row)
+        del self._prompts[row]
 
     def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
-        """One pass: the new text of each row, and the places in work.
+        """One pass: the new text of each row, and the places in work. What is long of a text is read before it.
 
         Raises:
-            SlotsFullError: there is no memory for the new text; nothing was changed.
+            SlotsFullError: there is no memory for the new text; no row has lost anything.
         """
         begins = [self._begin(ask) for ask in asks]
-        inputs = [self._input(ask, begin) for ask, begin in zip(asks, begins, strict=True)]
-        logits = self._pass(self._cache, inputs)
-        self._cache.commit({one.row: range(len(one.tokens)) for one in inputs})
-        for one in inputs:
-            self._rows[one.row].read += one.tokens
+        ends = self._texts.ready(
+            {ask.row: [*self._prompts[ask.row], *ask.tokens[:begin]] for ask, begin in zip(asks, begins, strict=True)}
+        )
+        inputs = [self._input(ask, begin, ends[ask.row]) for ask, begin in zip(asks, begins, strict=True)]
+        logits = self._pass(self._texts.cache, inputs)
+        self._texts.commit(ends)
         found: list[Tensor] = []
         at = 0
         for ask, begin, one in zip(asks, begins, inputs, strict=True):
@@ -97,19 +91,12 @@ class GatedDenoiser:
         """The first place in work: all before it are text."""
         return min(*ask.wanted[:1], *ask.doubted[:1], min(ask.holes, default=len(ask.tokens)))
 
-    def _input(self, ask: CanvasAsk, begin: int) -> RowInput:
-        row = self._rows[ask.row]
-        text = [*row.prompt, *ask.tokens[:begin]]
-        # What was opened again, or read in another round as text, is read anew; the last token always is.
-        known = min(shared_length(row.read, text), len(text) - 1)
-        if known < len(row.read):
-            self._cache.rollback(ask.row, known)
-            del row.read[known:]
+    def _input(self, ask: CanvasAsk, begin: int, end: RowInput) -> RowInput:
         # The last place of the block predicts what is behind it, and is read only if something inside wants to see it.
         seen = ask.tokens[begin : ask.block.stop - 1]
         places = [self._pass.hole if begin + at in ask.holes else token for at, token in enumerate(seen)]
         tree = _with_shadows(places, [place - begin for place in _shadowed(ask, begin)], self._pass.hole)
-        return RowInput(row=ask.row, tokens=tuple(text[known:]), tree=tree, mutual=True)
+        return replace(end, tree=tree, mutual=True)
 
 
 def _shadowed(ask: CanvasAsk, begin: int) -> list[int]:

@@ -9,7 +9,7 @@ from ptgflow.engine.canvas.rules import CanvasAsk
 from ptgflow.engine.canvas.text_layout import TextLayout
 from ptgflow.engine.prefixes import shared_length
 
-Keeping = Literal["none", "prefix", "dual", "dkv"]
+Keeping = Literal["none", "prefix", "dual", "dkv", "dllm"]
 """Names of the ways to keep; what each of them leaves out is said where it is defined."""
 DKV_INTERVAL: Final = 8
 """Passes from one that computes everything to the next, with `dkv` (its paper's value for LLaDA)."""
@@ -22,6 +22,7 @@ def chooser(keeping: Keeping, conventions: MaskedConventions) -> Choose | None:
     """How a way to keep chooses; None: nothing is kept.
 
     With block-causal attention all of them are the same, and exact: no place depends on what changes behind its block.
+    Elsewhere `dllm` keeps more than keys and values, and is a denoiser of its own (`FeatureDenoiser`).
     """
     if keeping == "none":
         return None

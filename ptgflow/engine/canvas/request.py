@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ptgflow.contracts.settings import Sampling
+from ptgflow.diagnostics import Diagnostic
 from ptgflow.engine.canvas.guidance import Guidance
 from ptgflow.engine.canvas.lengths import FirstEnd, LengthPolicy
 from ptgflow.engine.canvas.rules import Denoiser, Remasker, Selector
@@ -27,6 +28,8 @@ class CanvasRequest:
     """What else has a say about what the model predicts."""
     block_length: int = 32
     """Places that are worked on at a time, left to right."""
+    block_begins: int = 0
+    """Where the first block begins, at most 0: the places before 0 are those of the prompt's end."""
     length: LengthPolicy = field(default_factory=FirstEnd)
     """When and where the text ends. The canvas has its size already."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -34,8 +37,16 @@ class CanvasRequest:
     stop: tuple[str, ...] = ()
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """To be passed on with the first round."""
+
+    @property
+    def size(self) -> int:
+        """Places of the canvas."""
+        return len(self.canvas)
 
     def __post_init__(self) -> None:
         assert len(self.canvas) == len(self.holes) == len(self.frozen), "each place is a hole or not, frozen or not"
         assert self.canvas, "a canvas has a place"
+        assert -self.block_length < self.block_begins <= 0, "the first block has a place of the canvas"
         assert not any(hole and kept for hole, kept in zip(self.holes, self.frozen, strict=True)), "no hole is frozen"

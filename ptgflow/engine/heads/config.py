@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle", "masked"]
+Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle", "masked", "oneshot"]
+Decoder = Literal["argmax", "ctc", "dag", "crf"]
+"""How a text is read off one pass."""
 
 
 class Base(BaseModel):
@@ -38,8 +40,11 @@ class HeadConfig(BaseModel):
     num_key_value_heads: int | None = None
     head_dim: int | None = None
     intermediate_size: int | None = None
-    rank: int | None = Field(default=None, ge=1, description="of the adapters of gated_lora and masked")
-    block_length: int | None = Field(default=None, ge=2, description="of masked: places foreseen at a time in training")
+    rank: int | None = Field(default=None, ge=1, description="of the adapters of gated_lora, masked and oneshot")
+    block_length: int | None = Field(
+        default=None, ge=2, description="of masked and oneshot: places foreseen at a time in training"
+    )
+    decoder: Decoder | None = Field(default=None, description="of oneshot: what is made of what a pass says")
     rms_norm_eps: float = 1e-5
     rope_parameters: dict[str, Any] | None = None
     max_position_embeddings: int | None = None
@@ -47,7 +52,7 @@ class HeadConfig(BaseModel):
     @field_validator("own_output")
     @classmethod
     def _shared_output(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("kind") in ("blockwise", "gated_lora", "masked"):
+        if value and info.data.get("kind") in ("blockwise", "gated_lora", "masked", "oneshot"):
             raise ValueError(f"{info.data['kind']} heads share the target's output matrix; it must be false")
         return value
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import UNSUPPORTED_MODEL
@@ -12,6 +12,7 @@ from ptgflow.engine.heads.gated_lora import SCALE
 from ptgflow.engine.heads.head_weights import Heads
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.passes.linear import Linear, MakeLinear
+from ptgflow.engine.passes.written.network import paired
 from ptgflow.engine.passes.written.weights import WrittenModel
 from ptgflow.errors import RunError
 
@@ -21,8 +22,8 @@ class Gate:
     """For which tokens of a pass adapters are on."""
 
     def __init__(self) -> None:
-        self.factor: Float[Tensor, "tokens 1"] | None = None
-        """1 where they are on and 0 elsewhere; None: they are on for all."""
+        self.places: Int[Tensor, " places"] | None = None
+        """Which tokens; None: they are on for all."""
 
 
 @final
@@ -37,8 +38,11 @@ class AdaptedLinear:
         return self._base.nbytes + self._down.nbytes + self._up.nbytes
 
     def __call__(self, x: Float[Tensor, "tokens inputs"]) -> Float[Tensor, "tokens outputs"]:
-        inner, factor = self._down(x), self._gate.factor
-        return self._base(x) + self._up(inner if factor is None else inner * factor.to(inner.dtype))
+        found, places = self._base(x), self._gate.places
+        if places is None:
+            return found + self._up(self._down(x))
+        # Text is most of a pass that begins a row, and adapters cost more than their few numbers suggest.
+        return found.index_add_(0, places, self._up(self._down(paired(x[places])))[: len(places)])
 
 
 def written_of(model: LoadedModel) -> WrittenModel:

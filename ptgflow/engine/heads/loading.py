@@ -39,6 +39,16 @@ def load_heads(folder: Path, model: LoadedModel, *, kind: str) -> Heads:
     return replace(found, source=str(folder))
 
 
+def said_kind(folder: Path) -> str | None:
+    """Which kind of our own heads a folder says it has; None: it does not, and whoever loads it is told why."""
+    try:
+        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kind = said.get("kind") if isinstance(said, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = str(folder)
     if not (folder / CONFIG).is_file():

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ptgflow.diagnostics.codes.runtime import HEADS_UNREADABLE
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_lora import adapted
+from ptgflow.engine.oneshot.network import OneShotNet
 from ptgflow.errors import RunError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -24,6 +26,8 @@ def expected_shapes(config: HeadConfig) -> Shapes:
         return {**_adapters(config), **_sampler(config)}
     if config.kind == "masked":
         return _adapters(config)
+    if config.kind == "oneshot":
+        return _oneshot(config)
     return _eagle(config)
 
 
@@ -109,6 +113,13 @@ def _adapters(config: HeadConfig) -> Shapes:
             found[f"layers.{layer}.{name}.lora_A.weight"] = (rank, inputs)
             found[f"layers.{layer}.{name}.lora_B.weight"] = (outputs, rank)
     return found
+
+
+def _oneshot(config: HeadConfig) -> Shapes:
+    """As the network makes them, which needs no memory for it."""
+    with torch.device("meta"):
+        made = OneShotNet(config)
+    return {name: tuple(one.shape) for name, one in made.state_dict().items()}
 
 
 def _sampler(config: HeadConfig) -> Shapes:

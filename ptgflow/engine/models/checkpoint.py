@@ -10,15 +10,20 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
+    Qwen2Tokenizer,
 )
 
 from ptgflow.contracts import ModelCard
+from ptgflow.contracts.masked_model import family_of
 from ptgflow.diagnostics.codes.runtime import REMOTE_CODE, SOURCE_NOT_FOUND, UNSAFE_WEIGHTS, UNSUPPORTED_MODEL
 from ptgflow.engine.models.quiet import quiet
+from ptgflow.engine.models.translated.loading import is_translated, translated_config, translated_network
+from ptgflow.engine.models.translated.names import TranslationError
 from ptgflow.errors import RunError
 
 FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"})
@@ -26,6 +31,7 @@ FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gem
 _SAME_PASS: Final = {"mimo": "qwen2"}
 """Architectures whose pass is another one's; what they have beside it is read by `heads.native`. The Python files that
 they bring for it are not run."""
+_MASKED_HELP: Final = "use a masked model that docs/masked.md lists"
 _PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _CONFIG_ERRORS: Final = (StrictDataclassError, ValueError, KeyError, TypeError)
 _READ_ERRORS: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
@@ -42,23 +48,18 @@ def load_checkpoint(card: ModelCard, folder: Path) -> tuple[PreTrainedModel, Pre
     _check_code(card, folder)
     pickled = _check_weights(card, folder)
     with quiet():
-        config = _config(card, folder)
-        try:
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder,
-                config=config,
-                dtype="auto",
-                attn_implementation=_attention(config),
-                use_safetensors=not pickled,
-                trust_remote_code=card.trust_remote_code,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except _READ_ERRORS as error:
-            raise _unreadable(card, f"its weights cannot be read: {_first_line(error)}") from error
-        network, loading = loaded
+        network, loading = _network(card, folder, pickled=pickled)
         _check_complete(card, loading)
         return network, _tokenizer(card, folder)
+
+
+def said_by(card: ModelCard, folder: Path) -> dict[str, Any]:
+    """The contents of a folder's config.json.
+
+    Raises:
+        RunError: SOURCE_NOT_FOUND.
+    """
+    return _read_json(card, folder / "config.json")
 
 
 def load_tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
@@ -95,11 +96,37 @@ def check_family(card: ModelCard, model_type: str) -> None:
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason)])
 
 
-def _config(card: ModelCard, folder: Path) -> Any:
-    """The folder's configuration; code of its own was already refused or allowed."""
-    said = _read_json(card, folder / "config.json")
-    if said.get("model_type") in _SAME_PASS:
-        return _as_another(card, said)
+def _network(card: ModelCard, folder: Path, *, pickled: bool) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The network, and what transformers says of its loading; code of its own was already refused or allowed."""
+    said = said_by(card, folder)
+    family, config = family_of(said), _config(card, folder, said)
+    try:
+        if family is not None and is_translated(family):
+            if pickled:
+                raise _unreadable(card, "its weights are pickles, and of this family only safetensors can be read")
+            return translated_network(family, said, config, folder)
+        # DiffusionGemma's text is written by a model that may also be shown pictures.
+        auto: Any = AutoModelForCausalLM if family is None or not family.noise else AutoModelForImageTextToText
+        loaded: tuple[PreTrainedModel, dict[str, Any]] = auto.from_pretrained(
+            folder,
+            config=config,
+            dtype="auto",
+            attn_implementation=_attention(config),
+            use_safetensors=not pickled,
+            trust_remote_code=card.trust_remote_code,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except _READ_ERRORS as error:
+        raise _unreadable(card, f"its weights cannot be read: {_first_line(error)}") from error
+    return loaded
+
+
+def _config(card: ModelCard, folder: Path, said: dict[str, Any]) -> Any:
+    """The folder's configuration, as that of the architecture that computes it."""
+    another = _computed_as(card, said)
+    if another is not None:
+        return another
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=card.trust_remote_code, local_files_only=True)
     except _READ_ERRORS as error:
@@ -112,11 +139,23 @@ def _config(card: ModelCard, folder: Path) -> Any:
     return config
 
 
-def _as_another(card: ModelCard, said: dict[str, Any]) -> Any:
-    """The configuration of the architecture whose pass it is."""
+def _computed_as(card: ModelCard, said: dict[str, Any]) -> Any:
+    """The configuration of another architecture that computes the same; None: it is of one of transformers'."""
+    family, same = family_of(said), _SAME_PASS.get(str(said.get("model_type")))
+    if family is not None and family.computed_as is None:
+        reason = f"it is a masked model of the family {family.name}, whose layers ptgflow does not have"
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=_MASKED_HELP)])
+    if family is not None:
+        same = family.computed_as
+    if same is None:
+        return None
     kept = {key: one for key, one in said.items() if key not in ("model_type", "auto_map", "architectures")}
     try:
-        return AutoConfig.for_model(_SAME_PASS[said["model_type"]], **kept)
+        if family is not None and is_translated(family):
+            return translated_config(family, said)
+        return AutoConfig.for_model(same, **kept)
+    except TranslationError as error:
+        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=str(error), help=_MASKED_HELP)]) from error
     except _CONFIG_ERRORS as error:
         raise _unreadable(card, f"its config.json cannot be used: {_first_line(error)}") from error
 
@@ -132,10 +171,12 @@ def _tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
 
     The automatic choice would go by the architecture and rebuild the tokenizer as that family usually has it: with
     tokens that are not in the file, or another pre-tokenizer. It serves for older checkpoints without that file.
+    Masked models that were made of Qwen have its tokenizer, some of them as code of their own.
     """
     plain = (folder / "tokenizer.json").is_file() and not card.trust_remote_code
-    loader: Any = PreTrainedTokenizerFast if plain else AutoTokenizer
-    options = {} if plain else {"trust_remote_code": card.trust_remote_code}
+    own = plain or _has_qwen_tokenizer(card, folder)
+    loader: Any = (PreTrainedTokenizerFast if plain else Qwen2Tokenizer) if own else AutoTokenizer
+    options = {} if own else {"trust_remote_code": card.trust_remote_code}
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True, **options)
     except _READ_ERRORS as error:
@@ -143,6 +184,14 @@ def _tokenizer(card: ModelCard, folder: Path) -> PreTrainedTokenizerBase:
     if not tokenizer.is_fast:
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason="its tokenizer has no tokenizer.json (fast) form")])
     return tokenizer
+
+
+def _has_qwen_tokenizer(card: ModelCard, folder: Path) -> bool:
+    """Whether it is a masked model with the files of Qwen's tokenizer, and none in a form of its own."""
+    family = family_of(said_by(card, folder))
+    files = ("vocab.json", "merges.txt")
+    made_of_qwen = family is not None and family.computed_as in ("qwen2", "qwen3")
+    return made_of_qwen and all((folder / name).is_file() for name in files)
 
 
 def _check_code(card: ModelCard, folder: Path) -> None:
@@ -154,11 +203,20 @@ def _check_code(card: ModelCard, folder: Path) -> None:
     asked: set[str] = set()
     for name in ("config.json", "tokenizer_config.json"):
         said = _read_json(card, folder / name) if (folder / name).is_file() else {}
-        if name == "config.json" and said.get("model_type") in _SAME_PASS:
+        if _is_never_run(card, folder, name):
             continue
         asked |= _code_files(said.get("auto_map"))
     if asked:
         raise RunError([REMOTE_CODE(source=card.source, files=", ".join(sorted(asked)))])
+
+
+def _is_never_run(card: ModelCard, folder: Path, name: str) -> bool:
+    """Whether the code that a file of settings names is not needed: ptgflow does the same without it."""
+    said = said_by(card, folder)
+    if name == "config.json":
+        return said.get("model_type") in _SAME_PASS or family_of(said) is not None
+    plain = (folder / "tokenizer.json").is_file()
+    return family_of(said) is not None and (plain or _has_qwen_tokenizer(card, folder))
 
 
 def _code_files(auto_map: Any) -> set[str]:

@@ -57,6 +57,12 @@ class Codec:
         return mark if isinstance(mark, int) else min(self.eos_ids)
 
     @property
+    def end_id(self) -> int:
+        """What is put behind an answer that something else than the model ended: the tokenizer's own end token."""
+        own = self.tokenizer.eos_token_id
+        return own if isinstance(own, int) else min(self.eos_ids)
+
+    @property
     def has_chat_template(self) -> bool:
         return self.tokenizer.chat_template is not None
 

@@ -11,6 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from ptgflow.contracts import Capability, ModelCard
 from ptgflow.contracts.accelerators import Accelerate
+from ptgflow.contracts.masked_model import Holes
 from ptgflow.contracts.model_card import DType
 from ptgflow.diagnostics.codes.runtime import (
     EMPTY_PROMPT,
@@ -22,13 +23,16 @@ from ptgflow.engine.models.agreement import check_agreement, token_laws
 from ptgflow.engine.models.card_check import abilities_of, check_card, end_ids_of
 from ptgflow.engine.models.checkpoint import load_checkpoint, mapped_embedding
 from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.models.holes import checked_holes
 from ptgflow.engine.models.progress import Progress, silent
+from ptgflow.engine.models.settling import device_of, set_attention, settle
 from ptgflow.engine.models.sources import Tiny, resolve
 from ptgflow.engine.models.tiny import tiny_network, tiny_tokenizer
+from ptgflow.engine.passes.attention import kept_bytes
 from ptgflow.engine.passes.interface import ModelPass
 from ptgflow.engine.passes.linear import Linear, PlainLinear
 from ptgflow.engine.passes.precision import FLOATS, activation_dtype, head_maker, linear_maker, resolved
-from ptgflow.engine.passes.transformers_pass import TransformersPass, key_value_shape
+from ptgflow.engine.passes.transformers_pass import TransformersPass
 from ptgflow.engine.passes.written.fixed import FixedPass
 from ptgflow.engine.passes.written.forward import WrittenPass
 from ptgflow.engine.passes.written.network import Network
@@ -64,6 +68,8 @@ class LoadedModel:
     """The checkpoint's own, with the sizes of its layers."""
     folder: Path | None = None
     """The checkpoint's, with what the model does not hold of it; None: it was made in memory."""
+    holes: Holes | None = None
+    """How a masked model is asked; None: it writes from left to right."""
 
     @property
     def hidden_size(self) -> int:
@@ -121,11 +127,22 @@ class LoadedModel:
         Raises:
             RunError: UNSUPPORTED_MODEL, for a model whose keys and values cannot be kept by position.
         """
+        self.check_causal()
         if isinstance(self.weights, WrittenModel):
             if self.shapes == "fixed":
                 return FixedPass(self.weights, budget=budget)
             return WrittenPass(self.weights, budget=budget)
         return TransformersPass(self.weights, self.name, budget=budget)
+
+    def check_causal(self) -> None:
+        """Whether it writes from left to right.
+
+        Raises:
+            RunError: UNSUPPORTED_MODEL, for a masked model.
+        """
+        if self.holes is not None:
+            reason = "it is a masked model, which fills holes and does not write from left to right"
+            raise RunError([UNSUPPORTED_MODEL(model=self.name, reason=reason, help="write recipe=masked")])
 
     def check_prompt(self, tokens: int) -> None:
         """Whether a prompt of so many tokens leaves room for a new one.
@@ -161,24 +178,26 @@ def load_model(
     """
     tell = progress or silent
     accelerate = accelerate or Accelerate()
-    device = _device(card)
+    device = device_of(card)
     network, tokenizer, folder = network_and_tokenizer(card, tell)
-    _set_attention(card, network, accelerate.attention)
-    written = _is_written(card, network, accelerate)
+    config = network.config.get_text_config()
+    holes = checked_holes(card, config.vocab_size, tokenizer, folder)
+    set_attention(card, network, accelerate.attention)
+    written = _is_written(card, network, holes, accelerate)
     dtype = resolved(card.dtype, device, written=written)
     if dtype == "int8" and not (written and device.type == "cpu"):
         reason = "int8 weights need the written-out pass on a processor"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write model.dtype=auto")])
-    codec = Codec(tokenizer, model=card.name, end_ids=end_ids_of(network), rows=network.config.vocab_size)
-    able = abilities_of(folder)
+    codec = Codec(tokenizer, model=card.name, end_ids=end_ids_of(network, holes), rows=config.vocab_size)
+    able = abilities_of(folder, holes)
     check_card(card, network, codec, able)
-    _settle(card, network, device, None if written else FLOATS[dtype])
+    settle(card, network, device, None if written else FLOATS[dtype])
     facts = {
-        "vocab_size": network.config.vocab_size,
+        "vocab_size": config.vocab_size,
         "parameters": sum(weight.numel() for weight in network.parameters()),
-        "kv_bytes_per_token": key_value_shape(network).bytes_per_slot * 4 // network.dtype.itemsize,
-        "config": network.config,
-        "context_length": card.context_length or network.config.max_position_embeddings,
+        "kv_bytes_per_token": kept_bytes(config),
+        "config": config,
+        "context_length": card.context_length or config.max_position_embeddings,
     }
     weights = _written(card, network, codec, dtype, device, folder) if written else network
     del network
@@ -193,6 +212,7 @@ def load_model(
         shapes="fixed" if written and _are_fixed(accelerate, device) else "ragged",
         capabilities=able if card.capabilities is None else card.capabilities,
         folder=folder,
+        holes=holes,
         **facts,
     )
 
@@ -213,8 +233,9 @@ def network_and_tokenizer(
     return *load_checkpoint(card, source), source
 
 
-def _is_written(card: ModelCard, network: PreTrainedModel, accelerate: Accelerate) -> bool:
-    reason, forward = reason_against(network), accelerate.forward
+def _is_written(card: ModelCard, network: PreTrainedModel, holes: Holes | None, accelerate: Accelerate) -> bool:
+    masked = None if holes is None else "the passes of masked models are transformers'"
+    reason, forward = masked or reason_against(network), accelerate.forward
     if accelerate.shapes == "fixed" and (reason is not None or forward == "transformers"):
         why = f"fixed shapes need the written-out pass, and {reason or 'accelerate.forward=transformers was asked for'}"
         raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=why, help="write accelerate.shapes=auto")])
@@ -247,44 +268,3 @@ def _written(
 
 def _are_fixed(accelerate: Accelerate, device: torch.device) -> bool:
     return accelerate.shapes == "fixed" or (accelerate.shapes == "auto" and device.type == "cuda")
-
-
-def _set_attention(card: ModelCard, network: PreTrainedModel, attention: str) -> None:
-    """Use another kernel than the one that the checkpoint was loaded with, if that is possible."""
-    loaded = network.config._attn_implementation
-    if attention in ("auto", loaded):
-        return
-    if attention == "sdpa":
-        reason = "it caps attention scores before the softmax, which fused attention cannot express"
-        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help="write accelerate.attention=auto")])
-    network.set_attn_implementation(attention)
-
-
-def _device(card: ModelCard) -> torch.device:
-    if card.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(card.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = f"there is no device {card.device!r} here ({str(error).splitlines()[0]})"
-        remedy = "write model.device=auto, or model.device=cpu"
-        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=remedy)]) from error
-    return device
-
-
-def _settle(card: ModelCard, network: torch.nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
-    """Move a network to its device, and make sure that nobody trains it by accident.
-
-    `dtype` None leaves the weights as they are stored.
-    """
-    try:
-        network.to(device)
-        if dtype is not None:
-            for weight in network.parameters():  # Not the rotary frequencies, which stay fp32 in any checkpoint.
-                weight.data = weight.data.to(dtype)
-    except torch.OutOfMemoryError as error:
-        reason = f"it does not fit into the memory of {device}"
-        remedy = "write model.dtype=bfloat16, or model.device=cpu"
-        raise RunError([UNSUPPORTED_MODEL(model=card.name, reason=reason, help=remedy)]) from error
-    network.eval().requires_grad_(False)

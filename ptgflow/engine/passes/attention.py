@@ -60,6 +60,13 @@ def head_dim(config: PretrainedConfig) -> int:
     return size
 
 
+def kept_bytes(config: PretrainedConfig) -> int:
+    """Size of one token's keys and values in all layers, in bytes of fp32."""
+    # Layers of Gemma 4 that see everything have fewer and larger heads than the others.
+    layers = list(getattr(config, "per_layer_config", None) or [config] * config.num_hidden_layers)
+    return sum(2 * layer.num_key_value_heads * head_dim(layer) for layer in layers) * 4
+
+
 def additive(visible: Bool[Tensor, "*any"], dtype: torch.dtype, hidden: float) -> Float[Tensor, "*any"]:
     """The mask as numbers that are added to attention scores: 0 where visible, `hidden` elsewhere."""
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, hidden)

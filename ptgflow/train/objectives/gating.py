@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, final
 
 import torch
@@ -24,6 +25,16 @@ class Gated(Protocol):
     """Embeddings of the masks."""
     layers: nn.ModuleList
     """As `adapter_layers` makes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadText:
+    """What the target makes of texts by itself."""
+
+    states: Float[Tensor, "batch positions hidden"]
+    """Behind its last norm."""
+    cache: DynamicCache
+    """Keys and values."""
 
 
 @final
@@ -83,11 +94,19 @@ class GatedTarget:
         The masks of an anchor see the text up to it, and the masks before them; those of other anchors they do not see.
         """
         count, batch = self._net.config.heads, len(tokens)
-        return self.windows(tokens, anchors, self._net.masks.expand(batch, anchors.shape[1], count, -1), mutual=False)
+        masks = self._net.masks.expand(batch, anchors.shape[1], count, -1)
+        return self.windows(self.read(tokens), anchors, masks, mutual=False)
+
+    def read(self, tokens: Int[Tensor, "batch positions"]) -> ReadText:
+        """Texts read without adapters, which have no gradients and serve any number of windows."""
+        cache = DynamicCache()
+        with torch.no_grad():
+            found: Tensor = self._decoder(input_ids=tokens, past_key_values=cache, use_cache=True).last_hidden_state
+        return ReadText(states=found, cache=cache)
 
     def windows(
         self,
-        tokens: Int[Tensor, "batch positions"],
+        text: ReadText,
         anchors: Int[Tensor, "batch anchors"],
         embedded: Float[Tensor, "batch anchors window hidden"],
         *,
@@ -96,16 +115,13 @@ class GatedTarget:
         """What the last norm leaves of what stands in a window behind each anchor, where adapters are on.
 
         Args:
-            tokens: the text, which is read without adapters and has no gradients.
+            text: what stands before them.
             anchors: positions of the text. A window sees the text up to its anchor, and no other window.
             embedded: what stands in the windows.
             mutual: whether what stands in a window sees all of it, or only what stands before it.
         """
-        (batch, length), count = tokens.shape, embedded.shape[2]
-        cache = DynamicCache()
-        with torch.no_grad():
-            self._decoder(input_ids=tokens, past_key_values=cache, use_cache=True)
-        steps = torch.arange(count, device=tokens.device)
+        (batch, length), count = text.states.shape[:2], embedded.shape[2]
+        steps = torch.arange(count, device=anchors.device)
         positions = (anchors[..., None] + 1 + steps).flatten(1)
         pattern = self._pattern
         masks = {
@@ -119,9 +135,11 @@ class GatedTarget:
                 inputs_embeds=embedded.flatten(1, 2),
                 position_ids=positions,
                 attention_mask=masks if len(masks) > 1 else next(iter(masks.values())),
-                past_key_values=cache,
+                past_key_values=text.cache,
                 use_cache=True,
             ).last_hidden_state
+        # What was in the windows goes again; products that gradients need are kept by these.
+        text.cache.crop(-positions.shape[1])
         return found.view(batch, anchors.shape[1], count, -1)
 
 

@@ -9,14 +9,14 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Int
-from torch import Tensor, nn
+from torch import nn
 
 from ptgflow.engine.canvas.adapter import MaskedNet
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.train.batches import Batch
-from ptgflow.train.objectives.gating import GatedTarget, drawn_anchors
+from ptgflow.train.objectives.gating import GatedTarget
 from ptgflow.train.objectives.objective import Loss, Teacher
+from ptgflow.train.objectives.windows import drawn_windows
 
 
 @final
@@ -60,40 +60,24 @@ class MdmObjective:
         return self._net
 
     def loss(self, batch: Batch) -> Loss:
-        tokens, learnt = self._continued(batch)
-        generator = torch.Generator().manual_seed((self._seed << 32) + batch.step)
-        able = torch.zeros_like(batch.answers)
-        # An anchor has a token of the answer behind it.
-        able[:, :-1] = batch.answers[:, 1:]
-        anchors, valid = drawn_anchors(able, self._anchors, generator)
-        ahead = torch.arange(1, self._length + 1, device=tokens.device)
-        places = anchors[..., None] + ahead
-        rows = torch.arange(len(tokens), device=tokens.device)[:, None, None]
-        inside = tokens[rows, places]
-        share = torch.rand(*anchors.shape, 1, generator=generator) * (self._noise[1] - self._noise[0]) + self._noise[0]
-        holes = (torch.rand(inside.shape, generator=generator) < share).to(tokens.device)
+        drawn = drawn_windows(
+            batch,
+            self._teacher.model.codec.eos_ids,
+            length=self._length,
+            anchors=self._anchors,
+            noise=self._noise,
+            generator=torch.Generator().manual_seed((self._seed << 32) + batch.step),
+        )
+        holes = drawn.holes
         # What is behind the window's places is predicted from the one before it; the last place itself is not read.
-        embedded = self._teacher.model.embed(inside[..., :-1]).float()
+        embedded = self._teacher.model.embed(drawn.tokens[..., :-1]).float()
         embedded = torch.where(holes[..., :-1, None], self._net.masks[0].to(embedded.dtype), embedded)
-        states = self._target.windows(batch.tokens, anchors, embedded, mutual=True)
-        wanted = holes[..., 1:] & learnt[rows, places][..., 1:] & valid[..., None]
+        states = self._target.windows(self._target.read(batch.tokens), drawn.anchors, embedded, mutual=True)
+        wanted = holes[..., 1:] & drawn.learnt[..., 1:]
         logits = (states[wanted] @ self._teacher.output.T).float()
-        truth = inside[..., 1:][wanted]
-        weight = (1.0 / share.to(tokens.device)).expand_as(holes[..., 1:])[wanted]
+        truth = drawn.tokens[..., 1:][wanted]
+        weight = (1.0 / drawn.share).expand_as(holes[..., 1:])[wanted]
         each = F.cross_entropy(logits, truth, reduction="none")
-        value = (each * weight).sum() / max(int(valid.sum()) * (self._length - 1), 1)
+        value = (each * weight).sum() / max(drawn.count * (self._length - 1), 1)
         right = float((logits.argmax(dim=-1) == truth).sum()) / max(len(truth), 1)
         return Loss(value=value, hits=(right,), tokens=int(wanted.sum()))
-
-    def _continued(self, batch: Batch) -> tuple[Int[Tensor, "batch long"], Bool[Tensor, "batch long"]]:
-        """The texts with end tokens behind those that have ended, and which places are to be learnt."""
-        end_ids = torch.tensor(sorted(self._teacher.model.codec.eos_ids), device=batch.tokens.device)
-        width = batch.tokens.shape[1] + self._length
-        place = torch.arange(width, device=batch.tokens.device)
-        answers = F.pad(batch.answers, (0, self._length))
-        last = (answers * place).argmax(dim=1, keepdim=True)
-        ending = F.pad(batch.tokens, (0, self._length)).gather(1, last)
-        ended = torch.isin(ending, end_ids)
-        behind = place > last
-        tokens = torch.where(behind & ended, ending, F.pad(batch.tokens, (0, self._length)))
-        return tokens, answers | (behind & ended)

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
+from ptgflow.engine.canvas import kept_texts
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
 from ptgflow.engine.canvas.rules import CanvasAsk
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import load_model
+from ptgflow.engine.prefixes import LEAST
 from ptgflow.engine.slots import RowInput
 from tests.engine.heads_of_tiny import saved, window_states
 
@@ -77,6 +79,49 @@ def test_what_is_kept_from_round_to_round_changes_nothing(heads, data):
                 torch.testing.assert_close(found, one, atol=2e-4, rtol=1e-4)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_long_texts_are_read_in_stretches_and_what_they_share_once(heads, data):
+    """Each row is as if it were alone and its text were read at once."""
+    common = data.draw(st.lists(IDS, min_size=LEAST, max_size=2 * LEAST))
+    own = st.lists(IDS, max_size=2 * LEAST)
+    canvas = [(0, True)] * 4
+    counted: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept_texts, "STRETCH", data.draw(st.integers(1, 40)))
+        denoiser = GatedDenoiser(heads, MODEL)
+        whole = denoiser._pass.__class__.__call__
+
+        def counting(self, cache, inputs):
+            counted.append(sum(len(one.tokens) for one in inputs))
+            return whole(self, cache, inputs)
+
+        patch.setattr(denoiser._pass.__class__, "__call__", counting)
+        every: list[int] = []
+        for _ in range(2):
+            prompts = [
+                tuple([*common, *data.draw(own)] if data.draw(st.booleans()) else data.draw(own.filter(len)))
+                for _ in range(data.draw(st.integers(1, 3)))
+            ]
+            rows = [denoiser.admit(prompt, 4) for prompt in prompts]
+            every += rows
+            counted.clear()
+            found = denoiser.predict([ask(row, canvas) for row in rows])
+            for prompt, one in zip(prompts, found, strict=True):
+                torch.testing.assert_close(one, expected(heads, prompt, canvas), atol=2e-4, rtol=1e-4)
+            assert all(most <= kept_texts.STRETCH for most in counted[:-1])
+            assert sum(counted) <= sum(map(len, prompts))
+        twice = [denoiser.admit(prompts[0], 4) for _ in range(2)]
+        counted.clear()
+        denoiser.predict([ask(row, canvas) for row in twice])
+        if len(prompts[0]) > LEAST + 1:
+            # All but the last token is there already.
+            assert sum(counted) == 2
+        for row in (*every, *twice):
+            denoiser.free(row)
+        assert len(denoiser._texts.cache) == 0
+
+
 def test_the_first_place_is_predicted_by_the_model_itself(heads):
     prompt = (5, 9, 14, 40)
     denoiser, run = GatedDenoiser(heads, MODEL), MODEL.open_pass()
@@ -91,4 +136,4 @@ def test_a_row_that_leaves_frees_its_slots(heads):
     row = denoiser.admit((5, 6), 3)
     denoiser.predict([ask(row, [(0, True)] * 3)])
     denoiser.free(row)
-    assert len(denoiser._cache) == 0
+    assert len(denoiser._texts.cache) == 0

@@ -6,12 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from ptgflow.engine.canvas.gemma_denoiser import GemmaDenoiser
 from ptgflow.engine.canvas.rules import Denoiser
-from ptgflow.engine.randomness import Purpose, uniform
 from ptgflow.errors import RunError
+from tests.engine.canvas.gemma_networks import noisy_logits, tiny_gemma
 from tests.engine.canvas.masked_networks import ask, blocks_of, commit_surest, random_network
 
 VOCAB, WINDOW, SEED = 64, 6, 3
@@ -19,46 +18,7 @@ CLOSE = {"rtol": 0, "atol": 5e-5}  # Rounding in fp32: logits are of the order o
 tokens = st.integers(0, VOCAB - 1)
 
 
-def tiny_gemma(attention="sdpa"):
-    text = {
-        "vocab_size": VOCAB,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "global_head_dim": 16,
-        "num_global_key_value_heads": 1,
-        "num_experts": 4,
-        "top_k_experts": 2,
-        "moe_intermediate_size": 16,
-        "layer_types": ["sliding_attention", "full_attention"],
-        "sliding_window": WINDOW,
-        "max_position_embeddings": 128,
-        "initializer_range": 0.3,
-    }
-    vision = {"model_type": "gemma4_vision", "num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 8}
-    vision |= {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 8, "position_embedding_size": 8}
-    config = DiffusionGemmaConfig(text_config=text, vision_config=vision, canvas_length=8)
-    torch.manual_seed(4)
-    network = DiffusionGemmaForBlockDiffusion(config).eval().requires_grad_(False)
-    network.set_attn_implementation(attention)
-    return network
-
-
-GEMMA = tiny_gemma()
-
-
-def plain_logits(prompt, canvas, block, said, passes):
-    """One pass over one row, with caches and masks as transformers makes them; what was read is read anew."""
-    text = [*prompt, *canvas[: block.start]]
-    noisy = [
-        int(uniform(SEED, place, Purpose.DRAFT, passes) * VOCAB) if canvas[place] is None else canvas[place]
-        for place in block
-    ]
-    more = {} if said is None else {"self_conditioning_logits": said}
-    return GEMMA(input_ids=torch.tensor([text]), decoder_input_ids=torch.tensor([noisy]), **more).logits
+GEMMA = tiny_gemma(VOCAB, window=WINDOW)
 
 
 def plainly_generated(prompt, size, length):
@@ -66,7 +26,7 @@ def plainly_generated(prompt, size, length):
     for block in blocks_of(size, length):
         said = None
         for _ in block:
-            said = plain_logits(prompt, canvas, block, said, passes)
+            said = noisy_logits(GEMMA, prompt, canvas, block, said, passes, seed=SEED)
             wanted = [place for place in block if canvas[place] is None]
             seen.append(said[0, [place - block.start for place in wanted]])
             commit_surest(seen[-1], wanted, canvas)
@@ -117,7 +77,7 @@ def test_a_row_is_what_it_is_alone(requests):
 
 def test_eager_attention_is_masked_alike():
     requests = [([7, 3, 22, 9, 41, 8, 8, 1], 4, 2), ([5, 2], 3, 2)]
-    eager = generated(GemmaDenoiser(tiny_gemma("eager"), seed=SEED), requests)
+    eager = generated(GemmaDenoiser(tiny_gemma(VOCAB, window=WINDOW, attention="eager"), seed=SEED), requests)
     for found, expected in zip(eager, generated(GemmaDenoiser(GEMMA, seed=SEED), requests), strict=True):
         assert_same(found, expected)
 
@@ -127,8 +87,8 @@ def test_a_text_that_changes_is_read_anew():
     row, canvas = denoiser.admit((1, 2, 3), 4), [5, 6, None, None]
     denoiser.predict([ask(row, canvas, range(2, 4))])
     canvas[1] = 9
-    said = plain_logits((1, 2, 3), [5, 6, None, None], range(2, 4), None, 0)
-    expected = plain_logits((1, 2, 3), canvas, range(2, 4), said, 1)[0]
+    said = noisy_logits(GEMMA, (1, 2, 3), [5, 6, None, None], range(2, 4), None, 0, seed=SEED)
+    expected = noisy_logits(GEMMA, (1, 2, 3), canvas, range(2, 4), said, 1, seed=SEED)[0]
     torch.testing.assert_close(denoiser.predict([ask(row, canvas, range(2, 4))])[0], expected, **CLOSE)
 
 

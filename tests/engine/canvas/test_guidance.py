@@ -391,7 +391,7 @@ def test_a_guided_row_is_filled_as_alone_whatever_is_beside_it(gated, name, temp
     assert [one.token_ids for one in together] == [one.token_ids for one in alone]
     for one, request in zip(alone, requests, strict=True):
         assert len(one.token_ids) == len(request.canvas)
-    assert len(gated._cache) == 0
+    assert len(gated._texts.cache) == 0
 
 
 def test_the_kinds_are_told_apart(gated):

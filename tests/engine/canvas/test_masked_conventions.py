@@ -3,7 +3,15 @@
 import pydantic
 import pytest
 
-from ptgflow.contracts.masked_model import FAMILIES, MaskedConventions, conventions_in, conventions_of, family_of
+from ptgflow.contracts.masked_model import (
+    FAMILIES,
+    MaskedConventions,
+    NoiseConventions,
+    StatedConventions,
+    UnclearConventionsError,
+    family_of,
+    holes_of,
+)
 
 # What is written here is of the models' own generation code and configurations, and not of the table.
 PUBLIC = [
@@ -42,7 +50,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize(("config", "expected"), PUBLIC, ids=lambda value: value.get("model_type"))
 def test_a_configuration_tells_the_conventions(config, expected):
-    assert conventions_of(config) == MaskedConventions(**expected)
+    assert holes_of(config) == MaskedConventions(**expected)
 
 
 @pytest.mark.parametrize(
@@ -50,28 +58,52 @@ def test_a_configuration_tells_the_conventions(config, expected):
     [
         {},
         {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "mask_token_id": 4},
-        {"model_type": "diffusion_gemma"},
         {"model_type": None, "architectures": None},
     ],
 )
 def test_a_model_of_no_known_family_has_none(config):
-    assert conventions_of(config) is None
+    assert holes_of(config) is None
 
 
-def test_a_family_whose_mask_was_added_has_none_where_the_configuration_does_not_name_it():
-    assert conventions_of({"model_type": "a2d-qwen3"}) is None
-    assert conventions_of({"model_type": "a2d-qwen3", "mask_token_id": -1}) is None
+@pytest.mark.parametrize("more", [{}, {"mask_token_id": -1}])
+def test_where_no_mask_is_named_the_tokenizer_has_it_or_somebody_has_to_say_it(more):
+    config = {"model_type": "a2d-qwen3", **more}
+    with pytest.raises(UnclearConventionsError, match="which of its tokens is the mask"):
+        holes_of(config)
+    assert holes_of(config, mask_id=9) == MaskedConventions(mask_id=9)
+    assert holes_of(config, StatedConventions(mask_id=8), mask_id=9) == MaskedConventions(mask_id=8)
+    assert holes_of({**config, "mask_token_id": 7}, mask_id=9) == MaskedConventions(mask_id=7)
 
 
 def test_what_a_configuration_says_comes_first():
     said = {"model_type": "Dream", "mask_token_id": 7, "block_size": 5, "eos_token_id": 2}
-    assert conventions_of(said) == MaskedConventions(mask_id=7, shifted=True, end_ids=(151643, 2))
+    assert holes_of(said) == MaskedConventions(mask_id=7, shifted=True, end_ids=(151643, 2))
 
 
-def test_a_family_can_be_named_where_the_configuration_is_another_model_s():
-    (family,) = (family for family in FAMILIES if family.name == "diffullama")
-    found = conventions_in(family, {"model_type": "llama", "mask_token_id": 32000})
-    assert found == MaskedConventions(mask_id=32000, shifted=True)
+def test_what_a_card_states_comes_before_all():
+    said = {"model_type": "Dream", "mask_token_id": 7}
+    stated = StatedConventions(shifted=False, end_ids=(2,))
+    assert holes_of(said, stated) == MaskedConventions(mask_id=7, shifted=False, end_ids=(2,))
+    assert holes_of(said, StatedConventions()) == holes_of(said)
+
+
+def test_a_card_makes_a_masked_model_of_one_whose_configuration_does_not_tell():
+    llama = {"model_type": "llama", "eos_token_id": 2}
+    assert holes_of(llama) is None
+    assert holes_of(llama, StatedConventions()) is None
+    stated = StatedConventions(mask_id=32000, shifted=True)
+    assert holes_of(llama, stated) == MaskedConventions(mask_id=32000, shifted=True, end_ids=(2,))
+    with pytest.raises(UnclearConventionsError, match="how long its blocks are"):
+        holes_of(llama, StatedConventions(mask_id=3, attention="block_causal"))
+    with pytest.raises(UnclearConventionsError, match="which of its tokens is the mask"):
+        holes_of(llama, StatedConventions(shifted=True))
+
+
+def test_noise_has_no_conventions():
+    assert holes_of({"model_type": "diffusion_gemma"}) == NoiseConventions(block_length=256)
+    assert holes_of({"model_type": "diffusion_gemma", "canvas_length": 8}) == NoiseConventions(block_length=8)
+    with pytest.raises(UnclearConventionsError, match="its holes are noise"):
+        holes_of({"model_type": "diffusion_gemma"}, StatedConventions(mask_id=4))
 
 
 def test_no_two_families_claim_a_model():
@@ -85,9 +117,8 @@ def test_no_two_families_claim_a_model():
 
 def test_every_entry_of_the_table_makes_conventions():
     for family in FAMILIES:
-        found = conventions_in(family, {"mask_token_id": 3})
-        assert found is not None
-        assert found.mask_id == 3
+        found = holes_of({"architectures": list(family.types), "mask_token_id": 3})
+        assert isinstance(found, NoiseConventions) if family.noise else found.mask_id == 3
 
 
 def test_blocks_have_a_length():

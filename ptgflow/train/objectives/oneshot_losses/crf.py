@@ -16,7 +16,7 @@ def crf_loss(
     *,
     beam: int = BEAM,
 ) -> Float[Tensor, ""]:
-    """Nats per token of the texts, as `per_token` means it; fairseq gives it half the weight of the cross-entropy.
+    """Nats per token of the texts, as `per_token` means it; the paper adds half of the plain cross-entropy.
 
     The beam of each place has the token of the text in it, so that the sum over the beam is never below the text's own
     score and the loss never negative.

@@ -1,0 +1,1 @@
+"""Readers: what each decoder makes of a window that one pass has filled."""

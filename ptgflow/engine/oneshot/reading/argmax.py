@@ -1,0 +1,26 @@
+"""Each place by itself (NAT, arXiv 1711.02281)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from ptgflow.engine.oneshot.reading.reader import Reader, Window
+from ptgflow.engine.oneshot.written import Written
+
+
+@final
+@dataclass(frozen=True)
+class ArgmaxReader(Reader):
+    """The likeliest token of each place, or its draw; scored by the sum of their log-probabilities."""
+
+    end: int
+    """Ends a text whose length was told."""
+    draws: ClassVar[bool] = True
+
+    def read(self, window: Window) -> list[Written]:
+        count = len(window.tokens) if window.told is None else window.told
+        tokens = window.tokens[:count]
+        law = window.logits[:count].log_softmax(dim=-1)
+        score = float(law.gather(1, torch.tensor(tokens, device=law.device)[:, None]).sum())
+        return [Written(tokens if window.told is None else (*tokens, self.end), score)]
