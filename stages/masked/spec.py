@@ -1,14 +1,14 @@
 """Masked generation: the table of selectors, with caches and re-maskers as options."""
 
-from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, Prompt, Segment, StageOptions, Verified
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, Segment
 from ptgflow.contracts.method import Reach
 from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
 from ptgflow.stages.masked.length_options import LengthOptions
+from ptgflow.stages.masked.place_conflicts import of_other_texts, where_fused
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -32,7 +32,6 @@ TOLERATES: dict[Cache, Reach] = {
 }
 """How far settled positions may change again under each cache."""
 
-_OF_A_LENGTH: Final = set(LengthOptions.model_fields) - set(StageOptions.model_fields)
 _WIDTH: dict[Reach, int] = {"nothing": 0, "block": 1, "anywhere": 2}
 
 
@@ -75,35 +74,10 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
         return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
 
     def conflicts_fused(self) -> tuple[Conflict, ...]:
-        """Before a verifier a block is foreseen in one pass, and what is written is the verifier's choice."""
-        reason = (
-            "{}={} is of a canvas that is filled round by round, and here a block is drafted for the verifier behind it"
-        )
-        return tuple(
-            Conflict(reason=reason.format(name, value), remedies=(f"{name}={'null' if default is None else default}",))
-            for name, value, default in self._changed()
-            if name not in ("model", "weights", "weak")
-        )
+        return tuple(where_fused(self))
 
     def conflicts_taking(self, kind: type[Segment]) -> tuple[Conflict, ...]:
-        found: list[Conflict] = []
-        if self.weak is not None and not issubclass(kind, Verified):
-            reason = f"weak is of a text that a verifier has judged, and a {kind.__name__} reaches the stage"
-            found.append(Conflict(reason=reason, remedies=("weak=null",)))
-        for name, _, default in self._changed():
-            if name in _OF_A_LENGTH and not issubclass(kind, Prompt):
-                reason = (
-                    f"{name} is of a canvas behind a prompt, and here a {kind.__name__} of its own length is filled"
-                )
-                found.append(Conflict(reason=reason, remedies=(f"{name}={'null' if default is None else default}",)))
-        return tuple(found)
-
-    def _changed(self) -> Iterator[tuple[str, object, object]]:
-        """Options that are not at their defaults, with their values and these."""
-        for name, one in type(self).model_fields.items():
-            value = getattr(self, name)
-            if value != one.default:
-                yield name, value, one.default
+        return tuple(of_other_texts(self, kind))
 
 
 def _where(reach: Reach) -> str:
