@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.settings import Sampling
+from ptgflow.engine.canvas.asking import admitted, predicted, released
+from ptgflow.engine.canvas.canvas_row import CanvasRow
 from ptgflow.engine.canvas.gated_denoiser import GatedDenoiser
 from ptgflow.engine.canvas.guidance import Agreement, ClassifierFree, Guide, Judging, Product, Question
 from ptgflow.engine.canvas.guidance.answering import answered
@@ -26,6 +28,7 @@ from ptgflow.engine.models.model import load_model
 from ptgflow.engine.slots import RowInput
 from ptgflow.errors import RunError
 from tests.engine.canvas.hidden_markov import HOLE, HiddenMarkov, assert_law, filled, sight_of
+from tests.engine.canvas.masked_networks import LAYOUTS, plain_logits
 from tests.engine.canvas.oracle_denoiser import FIRST, MarkovDenoiser, MarkovGuide, after
 from tests.engine.heads_of_tiny import saved
 
@@ -107,6 +110,32 @@ def test_each_hole_is_drawn_from_the_steered_law(seed, scale, temperature):
     torch.testing.assert_close(seen[0].double(), expected / expected.sum(dim=-1, keepdim=True), atol=1e-4, rtol=1e-3)
     assert denoiser.passes == 1, "both are asked in one pass"
     assert not denoiser.rows, "both rows have left"
+
+
+@pytest.mark.parametrize("name", ["llada", "dream", "sdar"])
+def test_public_models_are_asked_with_a_prompt_of_masks(name):
+    """As LLaDA's code has it, against plain passes over both texts."""
+    layout, prompt, canvas = LAYOUTS[name], (5, 9, 14, 2), [7, None, 21, None]
+    denoiser = layout.denoiser()
+    without = denoiser.without(prompt)
+    assert without == (layout.conventions.mask_id,) * 4
+    request = CanvasRequest(
+        prompt_ids=prompt,
+        canvas=tuple(token or 0 for token in canvas),
+        holes=tuple(token is None for token in canvas),
+        frozen=tuple(token is not None for token in canvas),
+        denoiser=denoiser,
+        selector=Everything(),
+        guidance=ClassifierFree(prompt=without, scale=1.5),
+    )
+    row, asked = CanvasRow(request, MODEL.codec, 64, torch.device("cpu")), admitted(denoiser, request)
+    (found,) = predicted(denoiser, [(row, asked)])
+    with_prompt, plain_ = (plain_logits(layout, text, canvas)[[1, 3]] for text in (prompt, without))
+    expected = plain_ + 2.5 * (with_prompt - plain_)
+    finite = torch.isfinite(expected)
+    torch.testing.assert_close(found[finite], expected[finite], atol=2e-3, rtol=1e-4)
+    assert bool((found[~finite] == -math.inf).all())
+    released(denoiser, asked)
 
 
 # A guide.
