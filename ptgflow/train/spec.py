@@ -240,6 +240,11 @@ class OneShotSpec(LearningSpec):
         ge=0.0,
         description="of argmax and crf: of the length head's loss, beside that of the tokens; null: 0.1",
     )
+    longer: Literal["leave_out", "cut"] = Field(
+        default="leave_out",
+        description="what becomes of longer answers: they are not learnt from, or what a window holds of them is, as "
+        "a stage with so few tokens shows it",
+    )
     start: str | None = Field(
         default=None,
         description="a folder to go on from, with the same rank: adapters for canvases, or of another one-shot run",

@@ -233,12 +233,25 @@ def test_the_command_learns_short_answers_by_heart(data, tmp_path, capsys):
     card = json.loads((folder / "card.json").read_text())
     assert card["last_loss"] < 0.2 * card["first_loss"]
     assert min(card["top1"]) > 0.9
-    assert card["answers"] + card["left_out"] <= 12
+    assert card["answers"] + card["longer"]["answers"] <= 12
+    assert not card["longer"]["cut"]
     heads = load_heads(folder, MODEL, kind="oneshot")
     assert (heads.config.block_length, heads.config.decoder) == (6, "argmax")
     again = tmp_path / "again"
     assert main(options(data, again, "epochs=1", f"start={folder}")) == 0
     assert json.loads((again / "card.json").read_text())["first_loss"] < 1.5 * card["last_loss"] + 0.1
+
+
+def test_what_a_window_holds_of_longer_answers_can_be_learnt(data, tmp_path):
+    cards = {}
+    for longer in ("leave_out", "cut"):
+        folder = tmp_path / longer
+        assert main(options(data, folder, "epochs=1", "places=3", f"longer={longer}")) == 0
+        cards[longer] = json.loads((folder / "card.json").read_text())
+    left, cut = cards["leave_out"], cards["cut"]
+    assert left["longer"]["answers"] == cut["longer"]["answers"] > 0
+    assert cut["answers"] == left["answers"] + left["longer"]["answers"]
+    assert "cut there" in (tmp_path / "cut" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
