@@ -6,8 +6,9 @@
 PARALLELPROMPT.json is a list of objects with `serial`, a prompt that lists what it wants out of a text
 (ParallelPrompt, arXiv 2506.18728). Each system is a recipe whose slot `split` is filled by `decompose/schema`; it
 answers one prompt at a time, `--each` tokens a part, greedily. For each: exact match and F1 on words (SQuAD's, arXiv
-1606.05250: lower case, without punctuation and articles) of each part against the same part of `ar`; model passes one
-after another; and the time of `ar` over its own, sums over prompts of medians over repetitions that take turns.
+1606.05250: lower case, without punctuation and articles) of each part against the same part of `ar`; both again of the
+parts that `ar` ended itself, and not the limit of tokens; model passes one after another; and the time of `ar` over its
+own, sums over prompts of medians over repetitions that take turns.
 """
 
 import argparse
@@ -78,16 +79,17 @@ class Systems:
         return next(iter(self._plans.values())).executor.target
 
 
-def compared(results: dict[int, Result], plain: dict[int, Result]) -> tuple[float, float]:
-    """Exact match and F1, means over all parts."""
+def compared(results: dict[int, Result], plain: dict[int, Result], *, short: bool) -> tuple[float, float, int]:
+    """Exact match and F1, means over parts, and how many these are: all, or those that `ar` ended itself."""
     exact: list[float] = []
     scores: list[float] = []
     for number, result in results.items():
         for one, other in zip(result.segments, plain[number].segments, strict=True):
-            mine, theirs = words_of(one.text), words_of(other.text)
-            exact.append(float(mine == theirs))
-            scores.append(f1(mine, theirs))
-    return statistics.mean(exact), statistics.mean(scores)
+            if not short or other.finish_reason == "stop":
+                mine, theirs = words_of(one.text), words_of(other.text)
+                exact.append(float(mine == theirs))
+                scores.append(f1(mine, theirs))
+    return statistics.mean(exact or [0.0]), statistics.mean(scores or [0.0]), len(exact)
 
 
 def prompts_of(path: Path, count: int) -> list[tuple[str, int]]:
@@ -127,15 +129,18 @@ def main() -> None:
     total = sum(parts for _, parts in prompts)
     print(
         f"{given.model}, weights in {systems.target.dtype}, {len(prompts)} prompts, {total} parts, {given.each} tokens "
-        f"each; {machine}\n\n{'':<24}{'exact':>8}{'F1':>8}{'passes':>8}{'x ar':>8}"
+        f"each; {machine}\n\n{'':<24}{'exact':>8}{'F1':>8}{'ended':>8}{'F1':>8}{'passes':>8}{'x ar':>8}"
     )
     rows: dict[str, dict[str, float]] = {}
     for name, results in found.items():
-        exact, score = compared(results, found["ar"])
+        exact, score, _ = compared(results, found["ar"], short=False)
+        exact_short, score_short, ended = compared(results, found["ar"], short=True)
         passes = statistics.mean(one.metrics.critical_rounds for one in results.values() if one.metrics is not None)
         ratio = sum(seconds["ar"]) / sum(seconds[name])
         rows[name] = {"exact": exact, "f1": score, "passes": passes, "ratio": ratio}
-        print(f"{name:<24}{exact:>8.2f}{score:>8.2f}{passes:>8.1f}{ratio:>8.2f}", flush=True)
+        rows[name] |= {"exact_ended": exact_short, "f1_ended": score_short, "ended": ended}
+        shown = "".join(f"{one:>8.2f}" for one in (exact, score, exact_short, score_short))
+        print(f"{name:<24}{shown}{passes:>8.1f}{ratio:>8.2f}", flush=True)
     if given.json is not None:
         facts = {"machine": machine, "model": given.model, "dtype": systems.target.dtype, "tokens": given.each}
         text = json.dumps({**facts, "prompts": len(prompts), "parts": total, "rows": rows}, indent=1)

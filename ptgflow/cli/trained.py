@@ -117,6 +117,6 @@ def trained_hastened(spec: SdttSpec, model: LoadedModel, view: View) -> Facts:
 def trained_oneshot(spec: OneShotSpec, model: LoadedModel, view: View) -> Facts:
     """Adapters and heads for one-shot generation, in the folder that the specification names."""
     folder = Path(spec.output)
-    trained, left_out = train_oneshot(spec, model, view)
+    trained, longer = train_oneshot(spec, model, view)
     save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
-    return facts_of_oneshot(spec, model, trained, left_out)
+    return facts_of_oneshot(spec, model, trained, longer)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from ptgflow.contracts.capabilities import Capability
 from ptgflow.contracts.contract import Contract
 from ptgflow.contracts.guarantee import Level
+from ptgflow.contracts.kinds import Segment
 from ptgflow.contracts.paradigms import PARADIGMS, Paradigm
 
 Reach = Literal["nothing", "block", "anywhere"]
@@ -56,6 +57,15 @@ class StageOptions(BaseModel):
 
     def conflicts_alone(self) -> tuple[Conflict, ...]:
         """Options for what a fused stage drafts inside this one's loop, where no stage was fused."""
+        return ()
+
+    def conflicts_fused(self) -> tuple[Conflict, ...]:
+        """Options for what this stage does by itself, where it only drafts inside the loop of a verifier behind it."""
+        return ()
+
+    def conflicts_taking(self, kind: type[Segment]) -> tuple[Conflict, ...]:
+        """Options for another kind of text than the one that reaches the stage."""
+        del kind
         return ()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 
-from ptgflow.contracts import Contract, FlowType, MethodSpec, ModelCard, Paradigm, StageOptions
+from ptgflow.contracts import Contract, FlowType, MethodSpec, ModelCard, Paradigm, Prompt, StageOptions
 from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.dsl import Stage
 from ptgflow.graph.dominance import open_forks
@@ -53,9 +53,13 @@ class Node:
 
     @property
     def contract(self) -> Contract | None:
-        """The method's contract, or its paradigm's while the method is unknown."""
+        """The method's contract, or its paradigm's while the method is unknown.
+
+        A stage that only drafts for a verifier does so at the end of a prompt, whatever it could start from alone.
+        """
         if self.spec is not None:
-            return self.spec.effective_contract
+            own = self.spec.effective_contract
+            return own if self.fused_into is None else replace(own, takes=(Prompt,))
         return None if self.paradigm is None else PARADIGMS[self.paradigm].contract
 
     def __str__(self) -> str:

@@ -94,8 +94,8 @@ def facts_of_hastened(spec: SdttSpec, model: LoadedModel, trained: Trained[SdttO
     }
 
 
-def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[OneShotObjective], left_out: int) -> Facts:
-    """Everything that the card of one-shot generation says; `left_out` answers were too long."""
+def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[OneShotObjective], longer: int) -> Facts:
+    """Everything that the card of one-shot generation says; `longer` answers were longer than its window."""
     return {
         "kind": "oneshot",
         **_of_the_base(spec, trained.objective.config.base, trained),
@@ -107,7 +107,7 @@ def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[One
             "told_lengths": spec.told,
         },
         "start": None if spec.start is None else _start(Path(spec.start)),
-        "left_out": left_out,
+        "longer": {"answers": longer, "cut": spec.longer == "cut"},
         **_of_the_run(spec, model, trained, ()),
     }
 

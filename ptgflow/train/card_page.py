@@ -127,13 +127,17 @@ def _of_hastened(facts: Facts) -> tuple[str, str, Rows]:
 
 def _of_oneshot(facts: Facts) -> tuple[str, str, Rows]:
     """Title, command, and what only one-shot generation has."""
-    own = facts["oneshot"]
+    own, longer = facts["oneshot"], facts["longer"]
     assert isinstance(own, dict), "made above"
+    assert isinstance(longer, dict), "made above"
     rows = [
         ("decoder", str(own["decoder"])),
         ("rank of the adapters", str(own["rank"])),
         ("places of the window", str(own["window"])),
-        (f"answers left out, which are longer than {own['places']} tokens", str(facts["left_out"])),
+        (
+            f"answers longer than {own['places']} tokens, {'cut there' if longer['cut'] else 'left out'}",
+            str(longer["answers"]),
+        ),
         ("share of windows whose length is told", str(own["told_lengths"])),
         *_begun(facts),
     ]

@@ -27,7 +27,7 @@ HITS: Final = ("tokens", "whole answers", "lengths")
 def train_oneshot(
     spec: OneShotSpec, model: LoadedModel, watch: Watcher, *, answers: AnswersOf = answers_of
 ) -> tuple[Trained[OneShotObjective], int]:
-    """Train a mask token, adapters and heads; and how many answers were left out because they are too long.
+    """Train a mask token, adapters and heads; and how many answers were longer than a window holds.
 
     Raises:
         RunError: UNSUPPORTED_MODEL, for a model whose pass is not written out; data that cannot be read or has no short
@@ -49,13 +49,21 @@ def train_oneshot(
     teacher = teacher_of(model, torch.arange(model.vocab_size, device=model.device))
     torch.manual_seed(spec.seed)
     weight = 0.1 if spec.length_weight is None else spec.length_weight
-    objective = OneShotObjective(config, teacher, told_lengths=spec.told, length_weight=weight, seed=spec.seed)
+    objective = OneShotObjective(
+        config,
+        teacher,
+        told_lengths=spec.told,
+        length_weight=weight,
+        seed=spec.seed,
+        kept=Path(spec.output) if spec.keep_prompts else None,
+    )
     if spec.start is not None:
         begin_with(Path(spec.start), objective.network, model)
-    material, left_out = _short(gathered(spec, model, (), watch, answers=answers), spec, model)
-    watch.stage("answers that are learnt from", len(material.answers), len(material.answers) + left_out)
+    material, longer = _short(gathered(spec, model, (), watch, answers=answers), spec, model)
+    all_of_them = len(material.answers) + (0 if spec.longer == "cut" else longer)
+    watch.stage("answers that are learnt from", len(material.answers), all_of_them)
     objective.network.to(model.device)
-    return learned(spec, model, material, objective, teacher, watch, what=config.model_dump_json()), left_out
+    return learned(spec, model, material, objective, teacher, watch, what=config.model_dump_json()), longer
 
 
 def begin_with(folder: Path, network: OneShotNet, model: LoadedModel) -> None:
@@ -83,7 +91,7 @@ def begin_with(folder: Path, network: OneShotNet, model: LoadedModel) -> None:
 
 
 def _short(material: Material, spec: OneShotSpec, model: LoadedModel) -> tuple[Material, int]:
-    """The answers that a window holds; and how many there are beside them.
+    """The answers that a window holds, or of others what it holds of them; and how many there are of those.
 
     Raises:
         RunError: NO_SHORT_ANSWERS.
@@ -94,7 +102,12 @@ def _short(material: Material, spec: OneShotSpec, model: LoadedModel) -> tuple[M
         tokens = len(answer.token_ids) - (answer.token_ids[-1] in ends)
         return answer.ended(ends) and 1 <= tokens <= spec.places
 
-    kept = tuple(one for one in material.answers if fits(one))
+    def cut(answer: Answer) -> Answer:
+        return answer if fits(answer) else dataclasses.replace(answer, token_ids=answer.token_ids[: spec.places])
+
+    some = [one for one in material.answers if one.token_ids]
+    longer = sum(not fits(one) for one in some)
+    kept = tuple(cut(one) for one in some) if spec.longer == "cut" else tuple(one for one in some if fits(one))
     if not kept:
         raise RunError([NO_SHORT_ANSWERS(answers=len(material.answers), places=spec.places, more=2 * spec.places)])
-    return dataclasses.replace(material, answers=kept), len(material.answers) - len(kept)
+    return dataclasses.replace(material, answers=kept), longer

@@ -240,9 +240,19 @@ class OneShotSpec(LearningSpec):
         ge=0.0,
         description="of argmax and crf: of the length head's loss, beside that of the tokens; null: 0.1",
     )
+    longer: Literal["leave_out", "cut"] = Field(
+        default="leave_out",
+        description="what becomes of longer answers: they are not learnt from, or what a window holds of them is, as "
+        "a stage with so few tokens shows it",
+    )
     start: str | None = Field(
         default=None,
         description="a folder to go on from, with the same rank: adapters for canvases, or of another one-shot run",
+    )
+    keep_prompts: bool = Field(
+        default=False,
+        description="whether keys and values of prompts lie on disk until the run ends, so that each is read once and "
+        "not once in each epoch",
     )
 
     @field_validator("places")

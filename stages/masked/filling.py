@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeVar
 
 from ptgflow.contracts import Canvas, Draft, Prompt, Verified
 from ptgflow.engine.canvas.filler import Filler
@@ -21,6 +21,7 @@ from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remaskers import remasker_of
 from ptgflow.stages.masked.spec import MaskedOptions, StepsOptions
 
+WEAK: Final = 0.3
 OptionsT = TypeVar("OptionsT", bound=MaskedOptions)
 
 
@@ -120,7 +121,8 @@ class Filling(AbstractDrafting[Prompt | Canvas | Verified, Draft], ABC, Generic[
                 origin=(context.slot,) * size,
                 prompt=value,
             )
-        least = math.log(self._options.weak) if self._options.weak > 0 else -math.inf
+        weak = WEAK if self._options.weak is None else self._options.weak
+        least = math.log(weak) if weak > 0 else -math.inf
         return Canvas(
             token_ids=value.token_ids,
             tokenizer=value.tokenizer,

@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm
+from ptgflow.contracts import Capability, Conflict, MethodSpec, Paradigm, Segment
 from ptgflow.contracts.method import Reach
 from ptgflow.stages.masked.guidance_options import BY_A_GUIDE, GuidanceOptions
 from ptgflow.stages.masked.length_options import LengthOptions
+from ptgflow.stages.masked.place_conflicts import of_other_texts, where_fused
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS, Remask, RemaskOptions
 
 Cache = Literal["none", "prefix", "dual", "dkv", "dllm"]
@@ -49,11 +50,11 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
         description="what a masked model keeps from pass to pass: keys and values (`prefix`, `dual`, `dkv`), or what "
         "layers add (`dllm`); all but `none` approximate, except for a block-causal model",
     )
-    weak: float = Field(
-        default=0.3,
+    weak: float | None = Field(
+        default=None,
         ge=0.0,
         le=1.0,
-        description="behind a verifier: positions whose token was less probable than this are opened again",
+        description="behind a verifier: positions whose token was less probable than this are opened again; null: 0.3",
     )
     weights: str | None = Field(
         default=None, description="a folder with adapters for canvases; null: those that ship for the model"
@@ -71,6 +72,12 @@ class MaskedOptions(GuidanceOptions, LengthOptions, RemaskOptions):
             return ()
         reason = f"{what} re-opens positions {_where(reach)}, and cache={self.cache} {_kept(TOLERATES[self.cache])}"
         return (Conflict(reason=reason, remedies=remedies, of_a_cache=True),)
+
+    def conflicts_fused(self) -> tuple[Conflict, ...]:
+        return tuple(where_fused(self))
+
+    def conflicts_taking(self, kind: type[Segment]) -> tuple[Conflict, ...]:
+        return tuple(of_other_texts(self, kind))
 
 
 def _where(reach: Reach) -> str:

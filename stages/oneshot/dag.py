@@ -4,7 +4,7 @@ from functools import partial
 from typing import ClassVar, final
 
 from ptgflow.engine.oneshot.dag import beam_search, greedy, joint_viterbi, lookahead, viterbi
-from ptgflow.engine.oneshot.reading.dag import DagReader, Search, alone
+from ptgflow.engine.oneshot.reading.dag import DagReader, Search
 from ptgflow.engine.oneshot.reading.reader import Reader
 from ptgflow.engine.oneshot.windows import Windows
 from ptgflow.stages.oneshot.spec import DagOptions
@@ -33,13 +33,13 @@ class Graph(Writing[DagOptions]):
         power = 1.0 if options.length_power is None else options.length_power
         match options.decode:
             case "greedy":
-                return alone(greedy)
+                return greedy
             case "lookahead":
-                return alone(partial(lookahead, beta=weight))
+                return partial(lookahead, beta=weight)
             case "viterbi":
-                return alone(partial(viterbi, beta=power, uncounted=_MARKS))
+                return partial(viterbi, beta=power, uncounted=_MARKS)
             case "joint_viterbi":
-                return alone(partial(joint_viterbi, beta=power, uncounted=_MARKS))
+                return partial(joint_viterbi, beta=power, uncounted=_MARKS)
             case "beam":
                 alpha = 1.1 if options.length_power is None else options.length_power
                 return partial(beam_search, width=options.width or 100, alpha=alpha, beta=weight)

@@ -122,5 +122,6 @@ def text_of(decoded: Decoded, value: Prompt, context: StageContext) -> Text:
         origin=(context.slot,) * len(decoded.token_ids),
         prompt=value,
         finish_reason=decoded.finish_reason,
-        scores=decoded.scores,
+        # A text of many paths has no tokens of which one place would say how likely they are.
+        scores=decoded.scores if len(decoded.scores) == len(decoded.token_ids) else None,
     )

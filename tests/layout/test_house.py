@@ -103,8 +103,8 @@ def test_help_imports_next_to_nothing():
 PUBLIC = {
     "Branches", "Canvas", "Capability", "Contract", "Decompose", "Diagnostic", "Draft", "DraftVerify", "Edit", "Flow",
     "Guarantee", "InternalError", "MTP", "Masked", "Merge", "Message", "MethodSpec", "ModelCard", "OneShot", "Paradigm",
-    "Pipeline", "Plan", "Prompt", "PtgError", "RecipeError", "RunError", "Severity", "StageOptions", "Text", "Verified",
-    "compile", "load_recipe", "__version__", "Event", "Result",
+    "Pipeline", "Plan", "Prompt", "PtgError", "RecipeError", "Remask", "RunError", "Severity", "StageOptions", "Text",
+    "Verified", "compile", "load_recipe", "__version__", "Event", "Result",
 }  # fmt: skip
 
 

@@ -3,9 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
+from ptgflow import Decompose, DraftVerify, Masked, OneShot, Remask, compile
+from ptgflow.compiler.driver import compile_source
+from ptgflow.compiler.source import Source
+from ptgflow.diagnostics import Report
 from ptgflow.engine.canvas.lengths import FirstEnd, Fixed, UntilEnd
 from ptgflow.engine.canvas.remasking import P2, Gibbs, ReMdm, Uninformed, WinoBack
 from ptgflow.engine.canvas.selectors import ReMdmFill, TauLeaping
+from ptgflow.recipe.cards import shipped_cards
 from ptgflow.stages.masked import selectors
 from ptgflow.stages.masked.lengths import length_of
 from ptgflow.stages.masked.remask_options import REMASK_PARAMETERS
@@ -17,6 +22,7 @@ from ptgflow.stages.masked.spec import (
     TauLeapingOptions,
     ThresholdOptions,
 )
+from ptgflow.stages.methods import method_table
 
 REMASKERS = ("none", "remdm", "p2", "gibbs", "uninformed", "wino")
 VALUES = {
@@ -173,3 +179,65 @@ def test_the_length_is_a_policy(options, policy):
     made = ThresholdOptions(**options)
     assert not made.conflicts()
     assert length_of(made) == policy
+
+
+SET = {"threshold": 0.5, "progress": "surest", "block_length": 4, "cache": "dllm", "remask": "p2", "length": "fixed"}
+ALONE = {**SET, "places": 9, "guidance": "cfg", "guidance_scale": 2.0}
+
+
+@pytest.mark.parametrize("option", ALONE)
+def test_what_a_fused_stage_does_not_do_is_refused(option):
+    """All that is about filling round by round; in a stage of its own it is accepted."""
+    more = {"guidance": "cfg"} if option == "guidance_scale" else {}
+    fill = Masked(**{**more, option: ALONE[option]}).named("fill")
+    report = compiled(fill >> DraftVerify("judge"))
+    assert {one.code for one in report.errors} == {"PTG406"}
+    assert any(f"{option}={ALONE[option]}" in one.message for one in report.errors)
+    default = getattr(ThresholdOptions(), option)
+    assert any(f"stages.fill.{option}={'null' if default is None else default}" in one.help for one in report.errors)
+    assert not compiled(fill).errors
+
+
+def test_the_fused_pair_takes_weights_and_starts_from_a_prompt():
+    plan = compile(Masked(weights="/folder") >> DraftVerify("judge"), model="tiny")
+    assert [kind.__name__ for kind in plan.program.starts] == ["Prompt"]
+    assert [node.fused_into for node in plan.program.nodes] == ["draft_verify", None]
+    assert plan.run(canvas="ducks [MASK]").error_code == "PTG613"
+
+
+def test_what_fills_holes_of_a_text_is_not_fused():
+    for flow in (
+        DraftVerify() >> Masked(weak=0.5) >> DraftVerify("judge"),
+        OneShot() >> Remask() >> Masked() >> DraftVerify(),
+    ):
+        program = compile(flow, model="tiny").program
+        assert all(node.fused_into is None for node in program.nodes)
+
+
+@pytest.mark.parametrize(
+    ("flow", "option"),
+    [
+        (Masked(weak=0.5), "weak"),
+        (OneShot() >> Remask() >> Masked(weak=0.5), "weak"),
+        (Masked(weak=0.5) >> DraftVerify("judge"), "weak"),
+        (DraftVerify() >> Masked(length="fixed"), "length"),
+        (DraftVerify() >> Masked(places=9), "places"),
+        (OneShot() >> Remask() >> Masked(length="until_end"), "length"),
+    ],
+)
+def test_options_for_another_kind_of_text_are_refused(flow, option):
+    (found,) = compiled(flow).errors
+    assert found.code == "PTG406"
+    assert f"masked.{option}=" in found.help
+
+
+def test_options_for_the_text_that_reaches_the_stage_are_taken():
+    for flow in (DraftVerify() >> Masked(weak=0.0), Masked(length="fixed", places=4), Decompose() >> Masked(places=4)):
+        assert not compiled(flow).errors
+
+
+def compiled(flow):
+    report = Report()
+    card = shipped_cards().find("tiny")
+    compile_source(Source(flow=flow, card=card), methods=method_table(), cards=shipped_cards(), report=report)
+    return report

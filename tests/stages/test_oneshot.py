@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ptgflow import OneShot, compile
+from ptgflow import Masked, OneShot, Remask, compile
 from ptgflow.cli.main import main
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.models.model import load_model
@@ -117,3 +117,20 @@ def test_other_decoders_learn_answers_by_heart_too(decoder, more, options, short
     for one in options:
         found = right(short, decoder=decoder, weights=str(folder), **one)
         assert found >= len(short) - 1, one
+
+
+def test_a_text_says_how_likely_its_tokens_were_where_each_stands_in_one_place(tmp_path):
+    adapters = str(saved(tmp_path / "masked", "masked", MODEL))
+    for decoder, options, told in (
+        ("crf", {}, True),
+        ("ctc", {}, True),
+        ("ctc", {"decode": "beam"}, False),
+        ("ctc", {"decode": "beam", "rescore": True}, True),
+        ("dag", {"decode": "viterbi"}, True),
+        ("dag", {"decode": "beam"}, False),
+    ):
+        folder = str(saved(tmp_path / decoder, "oneshot", MODEL, decoder=decoder, block_length=12))
+        flow = OneShot(decoder=decoder, weights=folder, **options) >> Remask() >> Masked(weights=adapters)
+        result = compile(flow, model=CARD, max_tokens=12).run("Tell me about ducks.")
+        assert (result.error is None) is told, (decoder, options, result.error)
+        assert told or result.error_code == "PTG612"

@@ -56,10 +56,10 @@ def batch(step=0):
 LENGTHS = (2, 2, PLACES)
 
 
-def objective(told=0.5, weight=0.3, **more):
+def objective(told=0.5, weight=0.3, kept=None, **more):
     torch.manual_seed(2)
     config = config_of("oneshot", MODEL, **more)
-    made = OneShotObjective(config, TEACHER, told_lengths=told, length_weight=weight, seed=3)
+    made = OneShotObjective(config, TEACHER, told_lengths=told, length_weight=weight, seed=3, kept=kept)
     for parameter in made.network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -100,6 +100,23 @@ def test_some_windows_are_told_their_length():
         seen.add(tuple(drawn.tolist()))
         assert found == pytest.approx(by_definition(made, batch(step), drawn.tolist()), rel=1e-4)
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("decoder", ["argmax", "dag"])
+def test_prompts_that_are_kept_give_the_same_losses(decoder, mixed, tmp_path):
+    losses = {}
+    for kept in (None, tmp_path):
+        made = objective(told=0.5 if decoder in TOLD else 0.0, decoder=decoder, block_length=PLACES + 2, kept=kept)
+        # All of them, some of which are known, and in another order.
+        some = batch(1)
+        few = Batch(tokens=some.tokens[[2, 0]], states=some.states[[2, 0]], answers=some.answers[[2, 0]], step=2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses[kept] = [float(made.loss(one).value.detach()) for one in (few, some, few)]
+        reads = made._kept and len(made._kept._known)
+        assert reads in (None, 3)
+    assert losses[tmp_path] == pytest.approx(losses[None], rel=1e-5)
+    assert not list(tmp_path.iterdir()), "no file is seen"
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -216,12 +233,25 @@ def test_the_command_learns_short_answers_by_heart(data, tmp_path, capsys):
     card = json.loads((folder / "card.json").read_text())
     assert card["last_loss"] < 0.2 * card["first_loss"]
     assert min(card["top1"]) > 0.9
-    assert card["answers"] + card["left_out"] <= 12
+    assert card["answers"] + card["longer"]["answers"] <= 12
+    assert not card["longer"]["cut"]
     heads = load_heads(folder, MODEL, kind="oneshot")
     assert (heads.config.block_length, heads.config.decoder) == (6, "argmax")
     again = tmp_path / "again"
     assert main(options(data, again, "epochs=1", f"start={folder}")) == 0
     assert json.loads((again / "card.json").read_text())["first_loss"] < 1.5 * card["last_loss"] + 0.1
+
+
+def test_what_a_window_holds_of_longer_answers_can_be_learnt(data, tmp_path):
+    cards = {}
+    for longer in ("leave_out", "cut"):
+        folder = tmp_path / longer
+        assert main(options(data, folder, "epochs=1", "places=3", f"longer={longer}")) == 0
+        cards[longer] = json.loads((folder / "card.json").read_text())
+    left, cut = cards["leave_out"], cards["cut"]
+    assert left["longer"]["answers"] == cut["longer"]["answers"] > 0
+    assert cut["answers"] == left["answers"] + left["longer"]["answers"]
+    assert "cut there" in (tmp_path / "cut" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

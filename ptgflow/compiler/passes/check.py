@@ -6,6 +6,7 @@ Changes nothing: it only reports.
 from ptgflow.compiler.fixes import legal, repair, unwritten
 from ptgflow.compiler.guarantee import guarantee_of
 from ptgflow.compiler.matrix import bridged, composes, pair
+from ptgflow.compiler.passes.resolve import report_conflicts
 from ptgflow.compiler.source import Context
 from ptgflow.contracts import BRIDGES, PARADIGMS, Paradigm
 from ptgflow.contracts.accelerators import ACCELERATORS, Fit
@@ -22,6 +23,7 @@ def check(graph: Graph, context: Context) -> Graph:
     if context.source.pairs == "path":
         _check_pairs(nodes, context)
     _check_bridges(nodes, context)
+    _check_options(nodes, context)
     _check_tokenizers(nodes, context)
     _check_accelerators(nodes, context)
     _check_guarantee(graph, context)
@@ -72,6 +74,15 @@ def _check_bridges(nodes: tuple[Node, ...], context: Context) -> None:
             or f"write the text with a stage before it, for example  flow: draft >> {bridge.slot} >> fill",
         )
     )
+
+
+def _check_options(nodes: tuple[Node, ...], context: Context) -> None:
+    """What is set for another kind of text than the one that reaches a stage."""
+    for node in nodes:
+        if node.options is None or node.takes is None or node.contract is None:
+            continue
+        if node.contract.accepts(node.takes.kind):
+            report_conflicts(node, node.options.conflicts_taking(node.takes.kind), context)
 
 
 def _check_tokenizers(nodes: tuple[Node, ...], context: Context) -> None:

@@ -44,7 +44,7 @@ OPTIONS_CONFLICT: Final = Rule(
     slug="options-conflict",
     message="{stage}: {reason}",
     help="{hint}",
-    what="An option is for a choice that another option has not made.",
+    what="An option is for a choice that another option has not made, or for another place in the flow.",
     why="It would be accepted and change nothing.",
 )
 MISSING_EXTRA: Final = Rule(

@@ -1,5 +1,6 @@
 """One text on its way through the loop: a window, the same with lengths told, and candidates that are rescored."""
 
+from dataclasses import replace
 from typing import Final, final
 
 import torch
@@ -41,8 +42,6 @@ class OneShotRow:
         self._texts: tuple[Written, ...] = ()
         """What is to be rescored in the next pass; nothing: there are windows in it."""
         self._found: Written | None = None
-        self._scores: tuple[float, ...] | None = None
-        """Of the tokens of what was found, by the model itself."""
 
     @property
     def finished(self) -> bool:
@@ -68,8 +67,8 @@ class OneShotRow:
         if self._texts:
             tree, paths = self._tree()
             ended = [self._ended(one) for one in self._texts]
-            best, self._scores = likeliest_text(found[0].logits, tree, paths, ended=ended, endings=self._endings())
-            self._found = self._texts[best]
+            best, scores = likeliest_text(found[0].logits, tree, paths, ended=ended, endings=self._endings())
+            self._found = replace(self._texts[best], places=scores)
         elif self.request.lengths and self._told == (None,):
             self._told = self._likely_lengths(found[0].states)
         else:
@@ -77,19 +76,23 @@ class OneShotRow:
         return self.decoded().text if self.finished else ""
 
     def decoded(self) -> Decoded:
-        """The result of a row that has finished."""
+        """The result of a row that has finished; without scores where nothing is known of single tokens."""
         assert self._found is not None, "only a finished row has a result"
         tokens, reason = self._kept(self._found.tokens)
+        scores = self._found.places[: len(tokens)]
         text = self._codec.decode(tokens)
         cut = stop_at(text, self.request.stop)
         if cut is not None:
             text, reason = text[:cut], "stop"
             found = cut_tokens(self._codec, tokens, text)
             tokens = (*tokens[: found.kept], *found.tail)
+            # The tokens anew of a cut token share its score.
+            parts = [one / len(found.tail) for one in scores[found.kept :][:1] for _ in found.tail]
+            scores = (*scores[: found.kept], *parts)
         return Decoded(
             token_ids=tokens,
             text=text,
-            scores=self._shared_out(len(tokens)),
+            scores=scores,
             verdicts=tuple(_NOBODY for _ in tokens),
             rejected=(),
             finish_reason=reason,
@@ -117,13 +120,6 @@ class OneShotRow:
         ends = next((at for at, token in enumerate(tokens) if token in self._codec.eos_ids), None)
         whole = ends is not None and ends <= self.request.max_new_tokens
         return tokens[:ends][: self.request.max_new_tokens], "stop" if whole else "length"
-
-    def _shared_out(self, count: int) -> tuple[float, ...]:
-        """The score of each token: the model's own, where it was asked; else each has the same share of the text's."""
-        assert self._found is not None, "there is a text"
-        if self._scores is not None and len(self._scores) >= count:
-            return self._scores[:count]
-        return (self._found.score / max(len(self._found.tokens), 1),) * count
 
     def _likely_lengths(self, states: Float[Tensor, "places hidden"]) -> tuple[int, ...]:
         """The likeliest lengths of the text, in tokens, likeliest first."""
@@ -154,12 +150,15 @@ class OneShotRow:
 
     def _take(self, candidates: list[Written]) -> None:
         """Decide among the texts of the decoder, or let the model do so."""
-        different: dict[tuple[int, ...], float] = {}
+        different: dict[tuple[int, ...], Written] = {}
         for one in candidates:
-            different.setdefault(self._closed(one), one.score)
-        texts = [Written(*one) for one in different.items()]
-        if min(self.request.rescored, len(texts)) > 1:
-            self._texts = tuple(texts[: self.request.rescored])
+            tokens = self._closed(one)
+            different.setdefault(tokens, replace(one, tokens=tokens))
+        texts = list(different.values())
+        most = self.request.rescored
+        # A lone text is read, too, if nothing else says how likely its tokens are.
+        if most and (len(texts) > 1 or len(texts[0].places) < len(texts[0].tokens) - 1):
+            self._texts = tuple(texts[:most])
         else:
             self._found = texts[0]
 

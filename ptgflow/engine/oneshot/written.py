@@ -13,6 +13,8 @@ class Written:
     tokens: tuple[int, ...]
     score: float
     """In nats; each decoder says of what. Not divided by the length."""
+    places: tuple[float, ...] = ()
+    """For each token how likely its own place finds it, in nats; empty where it stands in no one place."""
 
 
 def without_repeats(tokens: tuple[int, ...]) -> tuple[int, ...]:

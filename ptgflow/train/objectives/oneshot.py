@@ -4,6 +4,7 @@ What is minimised is the loss of the decoder, and beside it, where a window can 
 head (Mask-Predict, arXiv 1904.09324).
 """
 
+from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
@@ -15,6 +16,7 @@ from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.oneshot.network import OneShotNet, length_classes
 from ptgflow.train.batches import Batch
 from ptgflow.train.objectives.gating import GatedTarget
+from ptgflow.train.objectives.kept_prompts import KeptPrompts
 from ptgflow.train.objectives.objective import Loss, Teacher
 from ptgflow.train.objectives.oneshot_losses import length_loss
 from ptgflow.train.objectives.oneshot_losses.decoders import DECODERS
@@ -41,7 +43,14 @@ class OneShotObjective:
     """
 
     def __init__(
-        self, config: HeadConfig, teacher: Teacher, *, told_lengths: float, length_weight: float, seed: int
+        self,
+        config: HeadConfig,
+        teacher: Teacher,
+        *,
+        told_lengths: float,
+        length_weight: float,
+        seed: int,
+        kept: Path | None = None,
     ) -> None:
         """Start from a mask that is noise like embeddings, and adapters that do nothing.
 
@@ -51,9 +60,11 @@ class OneShotObjective:
             told_lengths: share of windows whose length is told, drawn anew for each batch.
             length_weight: of the length head's loss, where there is one.
             seed: of the draws.
+            kept: a folder in which keys and values of prompts are kept while the objective lives; None: they are not,
+                and each prompt is read anew in each step.
 
         Raises:
-            RunError: whatever loading a model raises.
+            RunError: whatever loading a model raises, or FILE_PROBLEM.
         """
         self.config = config
         self._net = OneShotNet(config)
@@ -61,6 +72,7 @@ class OneShotObjective:
         self._decoder = DECODERS[config.decoder or ""]
         self._teacher = teacher
         self._target = GatedTarget(teacher.model, self._net)
+        self._kept = None if kept is None else KeptPrompts(self._target, kept)
         self._told, self._length_weight, self._seed = told_lengths, length_weight, seed
         self._end = teacher.model.codec.end_id
         with torch.no_grad():
@@ -122,7 +134,8 @@ class OneShotObjective:
         shown = told[:, None] & (place >= asked.lengths[:, None])
         embedded = self._teacher.model.embed(asked.tokens[:, :-1]).float()
         embedded = torch.where(shown[..., None], embedded, self._net.masks[0].to(embedded.dtype))
-        text = self._target.read(batch.tokens[:, : int(asked.anchors.max()) + 1])
+        prompts, lengths = batch.tokens[:, : int(asked.anchors.max()) + 1], asked.anchors[:, 0] + 1
+        text = self._target.read(prompts) if self._kept is None else self._kept.read(prompts, lengths)
         first = text.states.gather(1, asked.anchors[..., None].expand(-1, -1, text.states.shape[-1]))
         found = self._target.windows(text, asked.anchors, embedded[:, None], mutual=True)[:, 0]
         return torch.cat((first.to(found.dtype), found), dim=1)

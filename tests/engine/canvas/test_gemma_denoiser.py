@@ -1,5 +1,7 @@
 """DiffusionGemma's layout against one row asked as transformers' own generation asks it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -104,3 +106,18 @@ def test_it_is_a_denoiser():
 def test_another_architecture_is_refused():
     with pytest.raises(RunError, match="its architecture is 'llama'"):
         GemmaDenoiser(random_network("llama"))
+
+
+def test_a_place_cannot_be_doubted_where_there_is_no_mask():
+    denoiser = GemmaDenoiser(GEMMA)
+    one = ask(denoiser.admit((1,), 4), [5, None, 6, None], range(4))
+    with pytest.raises(RunError, match="it has no mask token"):
+        denoiser.predict([replace(one, doubted=(2,))])
+
+
+def test_without_a_prompt_the_first_token_of_texts_is_read(monkeypatch):
+    denoiser = GemmaDenoiser(GEMMA)
+    assert denoiser.without((7, 8)) == (GEMMA.config.text_config.bos_token_id,)
+    monkeypatch.setattr(GEMMA.config.text_config, "bos_token_id", None)
+    with pytest.raises(RunError, match="names no token that a text begins with"):
+        denoiser.without((7, 8))

@@ -26,6 +26,7 @@ from ptgflow.engine.models.model import load_model
 from ptgflow.engine.slots import RowInput
 from ptgflow.errors import RunError
 from tests.engine.canvas.hidden_markov import HOLE, HiddenMarkov, assert_law, filled, sight_of
+from tests.engine.canvas.masked_networks import LAYOUTS, plain_logits
 from tests.engine.canvas.oracle_denoiser import FIRST, MarkovDenoiser, MarkovGuide, after
 from tests.engine.heads_of_tiny import saved
 
@@ -107,6 +108,39 @@ def test_each_hole_is_drawn_from_the_steered_law(seed, scale, temperature):
     torch.testing.assert_close(seen[0].double(), expected / expected.sum(dim=-1, keepdim=True), atol=1e-4, rtol=1e-3)
     assert denoiser.passes == 1, "both are asked in one pass"
     assert not denoiser.rows, "both rows have left"
+
+
+@pytest.mark.parametrize("name", ["llada", "dream", "sdar"])
+def test_public_models_are_asked_with_a_prompt_of_masks(name):
+    """As LLaDA's code has it, against plain passes over both texts."""
+    layout, prompt, canvas = LAYOUTS[name], (5, 9, 14, 2), [7, None, 21, None]
+    denoiser = layout.denoiser()
+    without = denoiser.without(prompt)
+    assert without == (layout.conventions.mask_id,) * 4
+    seen = []
+
+    class Spy:
+        def opened(self):
+            return self
+
+        def select(self, sight):
+            seen.append(sight.law)
+            return torch.ones(len(sight.positions), dtype=torch.bool)
+
+    request = CanvasRequest(
+        prompt_ids=prompt,
+        canvas=tuple(token or 0 for token in canvas),
+        holes=tuple(token is None for token in canvas),
+        frozen=tuple(token is not None for token in canvas),
+        denoiser=denoiser,
+        selector=Spy(),
+        guidance=ClassifierFree(prompt=without, scale=1.5),
+    )
+    filled_by_loop([request])
+    with_prompt, plain_ = (plain_logits(layout, text, canvas)[[1, 3]] for text in (prompt, without))
+    expected = plain_ + 2.5 * (with_prompt - plain_)
+    expected[:, layout.conventions.mask_id] = -math.inf
+    torch.testing.assert_close(seen[0].exp(), expected.softmax(dim=-1), atol=1e-3, rtol=1e-3)
 
 
 # A guide.

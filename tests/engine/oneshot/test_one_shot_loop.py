@@ -43,6 +43,8 @@ def test_without_a_length_the_text_is_the_likeliest_token_of_each_place():
         _, logits = states_of(WINDOWS, HEADS, prompt)
         assert found.token_ids == cut_at_end(logits.argmax(dim=-1).tolist())
         assert found.rounds == 1
+        own = logits.log_softmax(dim=-1).max(dim=-1).values.tolist()
+        assert found.scores == pytest.approx(own[: len(found.token_ids)], abs=1e-4)
 
 
 def test_the_first_token_is_the_models_own():
@@ -101,6 +103,7 @@ def test_a_text_is_cut_where_it_may_be_no_longer_and_where_it_stops():
     (stopped,) = written(WINDOWS, READER, [prompt], lengths=1, stop=(stop,))
     assert stopped.text == whole.text[: whole.text.index(stop)]
     assert MODEL.codec.decode(stopped.token_ids) == stopped.text
+    assert len(stopped.scores) == len(stopped.token_ids)
     assert stopped.finish_reason == "stop"
 
 

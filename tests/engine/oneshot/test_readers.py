@@ -13,7 +13,7 @@ from ptgflow.engine.oneshot.dag import beam_search, greedy, joint_viterbi, looka
 from ptgflow.engine.oneshot.network import LINK_HEADS, LINK_SIZE
 from ptgflow.engine.oneshot.reading.crf import CrfReader
 from ptgflow.engine.oneshot.reading.ctc import CtcReader
-from ptgflow.engine.oneshot.reading.dag import DagReader, alone
+from ptgflow.engine.oneshot.reading.dag import DagReader
 from tests.engine.oneshot.trained import (
     END,
     ENDS,
@@ -68,6 +68,11 @@ def test_ctc_writes_the_text_of_the_likeliest_alignment():
         best, _ = max(alignments(prompt), key=lambda pair: pair[1])
         assert found.token_ids == cut_at_end(collapse(best, BLANK))
         assert found.finish_reason == "stop"
+        law, surest = labels_of(prompt), []
+        for label, places in itertools.groupby(range(PLACES), key=best.__getitem__):
+            if label != BLANK:
+                surest.append(max(law[place][label] for place in places))
+        assert found.scores == pytest.approx(surest[: len(found.token_ids)], abs=1e-4)
 
 
 def test_a_beam_writes_the_likeliest_text_over_all_alignments():
@@ -147,10 +152,13 @@ SEARCHES = {
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_graph_is_followed_along_the_best_path(name):
     search, by_definition = SEARCHES[name]
-    reader = DagReader(windows_for("dag").heads, alone(search))
+    reader = DagReader(windows_for("dag").heads, search)
     for prompt, found in zip(PROMPTS, all_texts(reader, "dag"), strict=True):
         links, law = graph_of(prompt)
-        assert found.token_ids == along(by_definition(links, law), law)
+        path = by_definition(links, law)
+        assert found.token_ids == along(path, law)
+        own = [float(law[vertex].max()) for vertex in path]
+        assert found.scores == pytest.approx(own[: len(found.token_ids)], abs=1e-4)
 
 
 def texts_of_graph(prompt, banned):

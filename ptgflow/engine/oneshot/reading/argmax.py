@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-
 from ptgflow.engine.oneshot.reading.reader import Reader, Window
 from ptgflow.engine.oneshot.written import Written
 
@@ -21,6 +19,5 @@ class ArgmaxReader(Reader):
     def read(self, window: Window) -> list[Written]:
         count = len(window.tokens) if window.told is None else window.told
         tokens = window.tokens[:count]
-        law = window.logits[:count].log_softmax(dim=-1)
-        score = float(law.gather(1, torch.tensor(tokens, device=law.device)[:, None]).sum())
-        return [Written(tokens if window.told is None else (*tokens, self.end), score)]
+        places = window.scores_of(tokens)
+        return [Written(tokens if window.told is None else (*tokens, self.end), sum(places), places)]

@@ -32,4 +32,5 @@ class CrfReader(Reader):
             beam=self.width,
         )
         (best,) = viterbi(found)
-        return [best if window.told is None else Written((*best.tokens, self.end), best.score)]
+        tokens = best.tokens if window.told is None else (*best.tokens, self.end)
+        return [Written(tokens, best.score, window.scores_of(best.tokens))]

@@ -1,9 +1,13 @@
 """More places than tokens, whose repetitions and blanks collapse (CTC-NAT, arXiv 1811.04719)."""
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ptgflow.engine.oneshot.ctc import best_path
 from ptgflow.engine.oneshot.ctc_beam import prefix_beam
@@ -28,7 +32,15 @@ class CtcReader(Reader):
         counts = torch.tensor([law.shape[1]], device=law.device)
         blank = law.shape[-1] - 1
         if self.width is None:
-            found = best_path(law, counts, blank=blank)
-        else:
-            (found,) = prefix_beam(law, counts, blank=blank, width=self.width)
-        return [Written((*one.tokens, self.end), one.score) for one in found]
+            (found,) = best_path(law, counts, blank=blank)
+            return [Written((*found.tokens, self.end), found.score, _surest(law[0], blank))]
+        (texts,) = prefix_beam(law, counts, blank=blank, width=self.width)
+        return [Written((*one.tokens, self.end), one.score) for one in texts]
+
+
+def _surest(law: Float[Tensor, "places labels"], blank: int) -> tuple[float, ...]:
+    """For each token of the likeliest alignment how likely the surest of its places finds it."""
+    best = law.max(dim=-1)
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    runs = ((label, [score for _, score in run]) for label, run in groupby(pairs, key=itemgetter(0)))
+    return tuple(max(scores) for label, scores in runs if label != blank)

@@ -11,8 +11,8 @@ from ptgflow.engine.oneshot.network import OneShotHeads
 from ptgflow.engine.oneshot.reading.reader import Reader, Window
 from ptgflow.engine.oneshot.written import Written
 
-Search = Callable[[Dag], Sequence[Sequence[Written]]]
-"""For each row of a graph the texts that are found, best first."""
+Search = Callable[[Dag], Sequence[Path] | Sequence[Sequence[Written]]]
+"""For each row of a graph a path, or the texts that are found, best first."""
 
 
 @final
@@ -30,9 +30,7 @@ class DagReader(Reader):
             links=self.heads.links(window.states[None]),
             counts=torch.tensor([len(window.states)], device=window.states.device),
         )
-        return list(self.search(graph)[0])
-
-
-def alone(best: Callable[[Dag], Sequence[Path]]) -> Search:
-    """A search that finds one path of each row."""
-    return lambda graph: [[Written(path.tokens, path.score)] for path in best(graph)]
+        (found,) = self.search(graph)
+        if isinstance(found, Path):
+            return [Written(found.tokens, found.score, window.scores_of(found.tokens, found.vertices))]
+        return list(found)

@@ -1,9 +1,11 @@
 """The seam between the loop and the decoders of one-shot generation."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,6 +25,12 @@ class Window:
     """The likeliest token of each place; at temperature > 0 a draw, of each place by itself."""
     told: int | None
     """Tokens that the text is to have, where the window was told."""
+
+    def scores_of(self, tokens: Sequence[int], places: Sequence[int] | None = None) -> tuple[float, ...]:
+        """The log-probability of tokens at some places, by each place itself; None: at the first ones."""
+        at = list(range(len(tokens)) if places is None else places)
+        law = self.logits[at].log_softmax(dim=-1)
+        return tuple(law.gather(1, torch.tensor(tokens, dtype=torch.long, device=law.device)[:, None])[:, 0].tolist())
 
 
 class Reader(ABC):
