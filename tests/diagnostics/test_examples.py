@@ -14,7 +14,7 @@ import pytest
 
 from ptgflow.cli.main import main
 from ptgflow.diagnostics import Rule, Severity
-from ptgflow.diagnostics.codes import RULES, editing, graph, kinds, methods, recipe, runtime
+from ptgflow.diagnostics.codes import RULES, graph, kinds, methods, recipe, runtime
 from ptgflow.diagnostics.pages import Example, examples, page
 
 ROOT = Path(__file__).parents[2]
