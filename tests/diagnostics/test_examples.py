@@ -14,11 +14,11 @@ import pytest
 
 from ptgflow.cli.main import main
 from ptgflow.diagnostics import Rule, Severity
-from ptgflow.diagnostics.codes import RULES, graph, kinds, methods, recipe, runtime
+from ptgflow.diagnostics.codes import RULES, editing, graph, kinds, methods, recipe, runtime
 from ptgflow.diagnostics.pages import Example, examples, page
 
 ROOT = Path(__file__).parents[2]
-FAMILIES: tuple[ModuleType, ...] = (recipe, kinds, graph, methods, runtime)
+FAMILIES: tuple[ModuleType, ...] = (recipe, kinds, graph, methods, runtime, editing)
 CONSTANTS = {name: value for family in FAMILIES for name, value in vars(family).items() if isinstance(value, Rule)}
 PROVOKED = [rule for rule in RULES.values() if examples(rule).bad is not None]
 INSTRUCTION = re.compile(r"(^|[;:,.] )(please|try|write|use|choose|add|remove|install|give|check|run|see)\b")
