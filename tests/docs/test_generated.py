@@ -47,4 +47,5 @@ def test_the_table_of_what_runs_today_is_honest() -> None:
     ready = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").count("| today |")
     today, later = rows["recipes"].split("|")
     assert len(re.findall(r"`\w+`", today)) == ready
-    assert f"the other {len(shipped_choices('recipe')) - ready}" in later
+    left = len(shipped_choices("recipe")) - ready
+    assert later.strip() == (f"the other {left}" if left else "")
