@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from ptgflow.engine.edit.changes import Changes
 
@@ -38,10 +38,8 @@ class Revision:
 class Editor(Protocol):
     """Rewrites texts, many at once."""
 
-    @property
-    def name(self) -> str:
-        """As in the table of methods."""
-        ...
+    name: ClassVar[str]
+    """As in the table of methods."""
 
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
         """One round: what to rewrite of each text. The result of a row must not depend on which others are there."""

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,7 @@ _READ: Final = 512
 class LocateRevise:
     """One model says what is unlikely, what would be likelier, and whether it is."""
 
-    name: Final = "locate_revise"
+    name: ClassVar[str] = "locate_revise"
 
     def __init__(self, model: LoadedModel, limits: Limits) -> None:
         """Open a pass of the model.

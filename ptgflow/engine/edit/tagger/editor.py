@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ _OVERLAP: Final = 24
 class TaggerEditor:
     """Reads a text sentence by sentence; what is longer than the tagger's window, in windows that overlap."""
 
-    name: Final = "tagger"
+    name: ClassVar[str] = "tagger"
 
     def __init__(self, network: TaggerNetwork, thresholds: Thresholds, verbs: Verbs) -> None:
         self._network = network

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from ptgflow.diagnostics.codes.editing import BAD_TAGGER
@@ -41,7 +41,7 @@ class GectorTagger:
             self._tokenizer.model_max_length = 1 << 40
             self._tokenizer.add_tokens(START)
             encoder = AutoConfig.from_pretrained(config["model_id"])
-            self._encoder: nn.Module = AutoModel.from_config(encoder)
+            self._encoder: Any = AutoModel.from_config(encoder)
             self._load(_weights(folder), len(self._tokenizer))
         except RunError:
             raise
@@ -69,7 +69,7 @@ class GectorTagger:
         return np.asarray(tags), np.asarray(errors[:, self._wrong])
 
     def _load(self, tensors: Mapping[str, Tensor], rows: int) -> None:
-        self._encoder.resize_token_embeddings(rows)  # type: ignore[operator]
+        self._encoder.resize_token_embeddings(rows)
         own = {name.removeprefix("bert."): one for name, one in tensors.items() if name.startswith("bert.")}
         known = self._encoder.state_dict()
         missing = [name for name in known if name not in own and "position_ids" not in name and "pooler" not in name]
