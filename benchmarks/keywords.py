@@ -35,8 +35,9 @@ AR = "recipe=decomp_dv stage@stages.write=draft_verify/ar"
 SYSTEMS = {
     "ngram": "recipe=decomp_dv",
     "masked 0.9": "recipe=decomp_masked",
-    "masked 0.7": "recipe=decomp_masked stages.fill.threshold=0.7",
-    "oneshot/argmax": "recipe=decomp_oneshot",
+    "oneshot, fixed": "recipe=decomp_oneshot",
+    "oneshot, predicted": "recipe=decomp_oneshot stages.draft.length=predicted",
+    "oneshot, beam": "recipe=decomp_oneshot stages.draft.length=beam",
 }
 """What is compared when no system is named."""
 

@@ -10,11 +10,10 @@ from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.heads.target import base_of, layer_sizes
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.train.answers import answers_of
-from ptgflow.train.job import heads_to_start_from, teacher_of
+from ptgflow.train.job import heads_to_start_from, whole_teacher
 from ptgflow.train.learning import AnswersOf, Trained, Watcher, gathered, learned
 from ptgflow.train.objectives.divergences import divergence_of
 from ptgflow.train.objectives.mdm import MdmObjective
-from ptgflow.train.objectives.objective import Teacher
 from ptgflow.train.objectives.sdtt import SdttObjective
 from ptgflow.train.spec import MdmSpec, SdttSpec
 
@@ -42,11 +41,11 @@ def adapt(
     )
     known = None if spec.start is None else heads_to_start_from(Path(spec.start), config, model)
     material = gathered(spec, model, (), watch, answers=answers)
-    teacher = _teacher(model)
+    teacher = whole_teacher(model)
     torch.manual_seed(spec.seed)
     objective = MdmObjective(config, teacher, anchors=spec.anchors, noise=spec.noise, seed=spec.seed)
     if known is not None:
-        objective.network.load_state_dict({name: known.tensors[name] for name in objective.network.state_dict()})
+        known.fill(objective.network)
     objective.network.to(model.device)
     return learned(spec, model, material, objective, teacher, watch, what=config.model_dump_json())
 
@@ -64,7 +63,7 @@ def hasten(
     written_of(model)
     heads = load_heads(Path(spec.start), model, kind="masked")
     material = gathered(spec, model, (), watch, answers=answers)
-    teacher = _teacher(model)
+    teacher = whole_teacher(model)
     objective = SdttObjective(
         heads,
         teacher,
@@ -76,8 +75,3 @@ def hasten(
     )
     objective.network.to(model.device)
     return learned(spec, model, material, objective, teacher, watch, what=heads.config.model_dump_json())
-
-
-def _teacher(model: LoadedModel) -> Teacher:
-    """The target, of which every token can be written."""
-    return teacher_of(model, torch.arange(model.vocab_size, device=model.device))

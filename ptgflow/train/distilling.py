@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.models.progress import Progress
 from ptgflow.train.answers import answers_of
-from ptgflow.train.job import teacher_of
+from ptgflow.train.job import whole_teacher
 from ptgflow.train.learning import AnswersOf, Trained, Watcher, gathered, learned
 from ptgflow.train.objectives.distill_draft import DistillObjective
 from ptgflow.train.spec import DistillSpec
@@ -40,7 +38,7 @@ def distill(
     student = student_of(spec.model, spec.student, model.device, seed=spec.seed, progress=progress)
     # The last state is all that the target's distribution is computed from.
     material = gathered(spec, model, (model.layers,), watch, answers=answers)
-    teacher = teacher_of(model, torch.arange(model.vocab_size, device=model.device))
+    teacher = whole_teacher(model)
     objective = DistillObjective(student.network, teacher, spec)
     what = student.network.config.to_json_string()
     return Distilled(student=student, trained=learned(spec, model, material, objective, teacher, watch, what=what))

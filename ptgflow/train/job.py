@@ -44,7 +44,7 @@ def train(
     torch.manual_seed(spec.seed)
     objective = objective_of(spec, config, teacher)
     if known is not None:
-        objective.network.load_state_dict({name: known.tensors[name] for name in objective.network.state_dict()})
+        known.fill(objective.network)
     return learned(spec, model, material, objective, teacher, watch, what=config.model_dump_json())
 
 
@@ -133,6 +133,11 @@ def teacher_of(model: LoadedModel, ids: Int[Tensor, " draft_vocab"]) -> Teacher:
     drafted = torch.full((model.vocab_size,), -1, dtype=torch.long, device=model.device)
     drafted[ids] = torch.arange(len(ids), device=model.device)
     return Teacher(model=model, vocabulary=ids, output=model.output_rows(ids), drafted=drafted)
+
+
+def whole_teacher(model: LoadedModel) -> Teacher:
+    """The target, of which every token can be written."""
+    return teacher_of(model, torch.arange(model.vocab_size, device=model.device))
 
 
 def objective_of(spec: TrainSpec, config: HeadConfig, teacher: Teacher) -> HeadObjective:

@@ -15,7 +15,7 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.oneshot.network import OneShotNet
 from ptgflow.errors import RunError
 from ptgflow.train.answers import Answer, answers_of
-from ptgflow.train.job import teacher_of
+from ptgflow.train.job import whole_teacher
 from ptgflow.train.learning import AnswersOf, Material, Trained, Watcher, gathered, learned
 from ptgflow.train.objectives.oneshot import OneShotObjective
 from ptgflow.train.spec import OneShotSpec
@@ -46,7 +46,7 @@ def train_oneshot(
         decoder=spec.decoder,
         **layer_sizes(model),
     )
-    teacher = teacher_of(model, torch.arange(model.vocab_size, device=model.device))
+    teacher = whole_teacher(model)
     torch.manual_seed(spec.seed)
     weight = 0.1 if spec.length_weight is None else spec.length_weight
     objective = OneShotObjective(

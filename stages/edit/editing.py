@@ -1,10 +1,10 @@
 """What every editor that works on texts shares: a text in, round after round, a draft out with what was changed."""
 
-import difflib
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from ptgflow.contracts import Draft, Text
+from ptgflow.engine.edit.changes import carried
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
@@ -45,18 +45,8 @@ class Editing(AbstractMethod[Text, Draft], ABC, Generic[OptionsT]):
             token_ids=decoded.token_ids,
             tokenizer=value.tokenizer,
             text=decoded.text,
-            origin=_origins(value, decoded.token_ids, context.slot),
+            origin=carried(value.token_ids, decoded.token_ids, value.origin, context.slot),
             prompt=value.prompt,
             finish_reason=value.finish_reason,
             scores=decoded.scores,
         )
-
-
-def _origins(value: Text, token_ids: tuple[int, ...], slot: str) -> tuple[str, ...]:
-    """Who wrote each token: the stage before, where it was kept."""
-    if value.token_ids == token_ids:
-        return value.origin
-    found = [slot] * len(token_ids)
-    for block in difflib.SequenceMatcher(None, value.token_ids, token_ids, autojunk=False).get_matching_blocks():
-        found[block.b : block.b + block.size] = value.origin[block.a : block.a + block.size]
-    return tuple(found)

@@ -42,16 +42,12 @@ class GatedDenoiser:
         """
         self._pass = GatedPass(heads, model)
         self._texts = KeptTexts(self._pass, budget=budget)
-        self._prompts: dict[int, tuple[int, ...]] = {}
         self._start = model.codec.start_id
 
     def admit(self, prompt: tuple[int, ...], size: int) -> int:
         """A row for a canvas behind a prompt of at least one token."""
         del size
-        assert prompt, "the first place is predicted by the token before it"
-        row = self._texts.admit()
-        self._prompts[row] = prompt
-        return row
+        return self._texts.admit(prompt)
 
     def without(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
         """The token that a text begins with: the first place has to be predicted by something."""
@@ -61,7 +57,6 @@ class GatedDenoiser:
     def free(self, row: int) -> None:
         """Drop a row's keys and values."""
         self._texts.free(row)
-        del self._prompts[row]
 
     def predict(self, asks: list[CanvasAsk]) -> list[Float[Tensor, "lines vocab"]]:
         """One pass: the new text of each row, and the places in work. What is long of a text is read before it.
@@ -70,9 +65,7 @@ class GatedDenoiser:
             SlotsFullError: there is no memory for the new text; no row has lost anything.
         """
         begins = [self._begin(ask) for ask in asks]
-        ends = self._texts.ready(
-            {ask.row: [*self._prompts[ask.row], *ask.tokens[:begin]] for ask, begin in zip(asks, begins, strict=True)}
-        )
+        ends = self._texts.ready({ask.row: ask.tokens[:begin] for ask, begin in zip(asks, begins, strict=True)})
         inputs = [self._input(ask, begin, ends[ask.row]) for ask, begin in zip(asks, begins, strict=True)]
         logits = self._pass(self._texts.cache, inputs)
         self._texts.commit(ends)

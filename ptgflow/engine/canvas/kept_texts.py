@@ -1,7 +1,7 @@
 """The texts before canvases and their keys and values: read once, shared where they begin alike, in stretches."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 from ptgflow.engine.canvas.gated_pass import GatedPass
@@ -14,6 +14,7 @@ STRETCH: Final = 512
 
 @dataclasses.dataclass(slots=True)
 class _Text:
+    prompt: tuple[int, ...]
     slot: int | None = None
     """None until something of it is read."""
     read: list[int] = dataclasses.field(default_factory=list[int])
@@ -31,10 +32,11 @@ class KeptTexts:
         self._texts: dict[int, _Text] = {}
         self._next = 0
 
-    def admit(self) -> int:
-        """A row without text."""
+    def admit(self, prompt: tuple[int, ...]) -> int:
+        """A row whose text begins with a prompt of at least one token."""
+        assert prompt, "the first place is predicted by the token before it"
         self._next += 1
-        self._texts[self._next] = _Text()
+        self._texts[self._next] = _Text(prompt)
         return self._next
 
     def free(self, row: int) -> None:
@@ -43,12 +45,16 @@ class KeptTexts:
         if slot is not None:
             self.cache.free(slot)
 
-    def ready(self, texts: Mapping[int, list[int]]) -> dict[int, RowInput]:
+    def ready(self, behind: Mapping[int, Sequence[int]]) -> dict[int, RowInput]:
         """Make ready to read the ends of some rows' texts, of each at least its last token.
+
+        Args:
+            behind: of each row what stands behind its prompt.
 
         Raises:
             SlotsFullError: there is no memory for the new tokens.
         """
+        texts = {row: [*self._texts[row].prompt, *more] for row, more in behind.items()}
         for row, text in texts.items():
             self._cut_back(self._texts[row], text)
         while stretch := self._stretch(texts):

@@ -4,10 +4,11 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 _PIECES: Final = re.compile(r"\s+|\w+|[^\w\s]")
 """What a difference is told in: words, marks and the space between them."""
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,21 @@ def between(before: str, after: str, *, by: str, why: str, score: float = 0.0) -
         for kind, i, j, k, n in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
         if kind != "equal"
     )
+
+
+def carried(before: Sequence[int], after: Sequence[int], values: Sequence[ValueT], other: ValueT) -> tuple[ValueT, ...]:
+    """What belongs to each token of a text, of a kept one what belonged to it before.
+
+    Args:
+        before: the tokens of the text before.
+        after: those of the text now.
+        values: what belonged to each token before.
+        other: what belongs to a token that was not kept.
+    """
+    found = [other] * len(after)
+    for block in difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
+        found[block.b : block.b + block.size] = values[block.a : block.a + block.size]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

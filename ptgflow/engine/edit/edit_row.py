@@ -1,9 +1,8 @@
 """One text on its way through an editor: what it was, what became of it, and when it is done."""
 
-import difflib
 from typing import final
 
-from ptgflow.engine.edit.changes import Changes, Mark, applied, followed
+from ptgflow.engine.edit.changes import Changes, Mark, applied, carried, followed
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import EditAsk, Revision
 from ptgflow.engine.models.codec import Codec
@@ -78,8 +77,4 @@ class EditRow:
         if not self._trace:
             return self.request.scores
         lowest = min((mark.score for mark in self._marks), default=0.0)
-        found = [lowest] * len(self._token_ids)
-        matcher = difflib.SequenceMatcher(None, self.request.token_ids, self._token_ids, autojunk=False)
-        for block in matcher.get_matching_blocks():
-            found[block.b : block.b + block.size] = self.request.scores[block.a : block.a + block.size]
-        return tuple(found)
+        return carried(self.request.token_ids, self._token_ids, self.request.scores, lowest)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.layout import EAGLE3, Layout
@@ -25,3 +25,7 @@ class Heads:
     """Of a head that has a decoder layer."""
     source: str = ""
     """The folder that they are from."""
+
+    def fill(self, network: nn.Module) -> None:
+        """Give a network all of its weights."""
+        network.load_state_dict({name: self.tensors[name] for name in network.state_dict()})

@@ -45,25 +45,20 @@ class Windows:
         """
         self.heads: Final = OneShotHeads(heads.config).to(model.device).eval().requires_grad_(False)
         """What reads the states of windows."""
-        self.heads.load_state_dict({name: heads.tensors[name] for name in self.heads.state_dict()})
+        heads.fill(self.heads)
         self._pass = GatedPass(heads, model)
         self.hole: Final = self._pass.hole
         """The id of a mask, which is no token's."""
         self._texts = KeptTexts(self._pass, budget=budget)
-        self._prompts: dict[int, tuple[int, ...]] = {}
 
     def admit(self, prompt: tuple[int, ...], size: int) -> int:
         """A row for windows behind a prompt of at least one token."""
         del size
-        assert prompt, "the first place is predicted by the token before it"
-        row = self._texts.admit()
-        self._prompts[row] = prompt
-        return row
+        return self._texts.admit(prompt)
 
     def free(self, row: int) -> None:
         """Drop a row's keys and values."""
         self._texts.free(row)
-        del self._prompts[row]
 
     def predict(self, asks: list[WindowAsk]) -> list[tuple[Seen, ...]]:
         """One pass: for each tree of each row what is seen after the prompt, and then after each node.
@@ -73,7 +68,7 @@ class Windows:
         Raises:
             SlotsFullError: there is no memory for what is new; no row has lost anything.
         """
-        ends = self._texts.ready({ask.row: list(self._prompts[ask.row]) for ask in asks})
+        ends = self._texts.ready({ask.row: () for ask in asks})
         copies: list[int] = []
         try:
             inputs = [

@@ -117,7 +117,7 @@ class SdttObjective:
 
 def _net_of(heads: Heads) -> MaskedNet:
     net = MaskedNet(heads.config)
-    net.load_state_dict({name: heads.tensors[name] for name in net.state_dict()})
+    heads.fill(net)
     return net
 
 

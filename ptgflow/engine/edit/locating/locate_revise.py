@@ -41,7 +41,6 @@ class LocateRevise:
         """
         self._pass = model.open_pass()
         self._codec = model.codec
-        self._context = model.context_length
         self._limits = limits
         self._rows: dict[int, Known] = {}
         special = {*model.codec.tokenizer.all_special_ids, *model.codec.eos_ids}
