@@ -114,6 +114,36 @@ def test_texts_become_likelier_as_alone_and_can_be_undone(texts, rounds):
         assert score(start, one.token_ids) / max(len(one.token_ids), 1) >= score(start, before) / len(before) - 1e-3
 
 
+def test_a_text_that_is_longer_than_the_context_is_scored_to_its_end():
+    """Behind its prompt stands half of what has room there, and the model never sees more than its context."""
+    prompt, ids, context, stretch = (5, 6, 7), tuple(8 + at % 90 for at in range(150)), 40, 8
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "STRETCH", stretch)
+        editor = LocateRevise(MODEL, Limits(weak=1e-9, ahead=2))
+        editor._context = context
+        seen, most = [], []
+        patch.setattr(LocateRevise, "_settled", lambda self, one: seen.append(one) or Revision())
+        whole = LocateRevise._laws
+        patch.setattr(
+            LocateRevise,
+            "_laws",
+            lambda self, readings, trees: (
+                most.append(self._pass.cache.length(readings[0].row.slot) + 2 + max(trees[0].depths))
+                or whole(self, readings, trees)
+            ),
+        )
+        editor.revise([EditAsk(row=0, text="", token_ids=ids, prompt_ids=prompt, round=0)])
+    expected, before, at = 0.0, (), 0
+    while at < len(ids):
+        end, shown = min(at + stretch, len(ids)), len(ids[at : at + stretch + 2])
+        if len(prompt) + len(before) + shown > context:
+            before = ids[at - (context - len(prompt) - 1 - shown) // 2 : at]
+        expected += score((*prompt, *before), ids[at:end])
+        before, at = (*before, *ids[at:end]), end
+    assert seen[0].total == pytest.approx(expected, abs=1e-2)
+    assert max(most) <= context
+
+
 @pytest.mark.parametrize("text", ["", "a", "\U0001f600", "\u65e5\u672c\u8a9e", "\n"])
 def test_odd_texts(text):
     editor = LocateRevise(MODEL, Limits(weak=0.9, gain=0.0))

@@ -41,6 +41,7 @@ class LocateRevise:
         """
         self._pass = model.open_pass()
         self._codec = model.codec
+        self._context = model.context_length
         self._limits = limits
         self._rows: dict[int, Known] = {}
         special = {*model.codec.tokenizer.all_special_ids, *model.codec.eos_ids}
@@ -71,11 +72,25 @@ class LocateRevise:
         if ask.row not in self._rows:
             prompt = ask.prompt_ids or (self._codec.start_id,)
             row = self._rows[ask.row] = Known(self._pass.cache.admit(), prompt)
-            for begin in range(0, len(prompt) - 1, _READ):
-                tokens = prompt[begin : min(begin + _READ, len(prompt) - 1)]
-                self._pass([RowInput(row=row.slot, tokens=tokens, wanted=False)])
-                self._pass.cache.commit({row.slot: range(len(tokens))})
+            self._take_in(row.slot, prompt[:-1])
         return self._rows[ask.row]
+
+    def _take_in(self, slot: int, tokens: Sequence[int]) -> None:
+        """Read what is not scored."""
+        for begin in range(0, len(tokens), _READ):
+            some = tuple(tokens[begin : begin + _READ])
+            self._pass([RowInput(row=slot, tokens=some, wanted=False)])
+            self._pass.cache.commit({slot: range(len(some))})
+
+    def _make_room(self, one: Reading) -> None:
+        """A text that is longer than the model's context goes on behind its prompt and half of what has room there."""
+        prompt, slot, ids = one.row.prompt, one.row.slot, one.ask.token_ids
+        needed = 1 + len(one.shown(self._limits.ahead))
+        if self._pass.cache.length(slot) + needed <= self._context or not one.at:
+            return
+        kept = max((self._context - len(prompt) - needed) // 2, 1)
+        self._pass.cache.rollback(slot, len(prompt) - 1)
+        self._take_in(slot, (prompt[-1], *ids[max(one.at - kept, 0) : one.at - 1]))
 
     def _read(self, readings: Sequence[Reading], *, doubting: bool) -> None:
         """Score whole texts, and look for better tokens where one is in doubt."""
@@ -88,6 +103,8 @@ class LocateRevise:
 
     def _score(self, readings: Sequence[Reading], *, doubting: bool) -> None:
         """One stretch of each text: its tokens' laws, and then what is better at those that are unlikely."""
+        for one in readings:
+            self._make_room(one)
         laws = self._laws(readings, [TokenTree.chain(one.shown(self._limits.ahead)) for one in readings])
         doubted = [self._doubted(one, law) for one, law in zip(readings, laws, strict=True)]
         if not doubting:
