@@ -7,24 +7,29 @@ from typing import Final, NamedTuple
 from ptgflow.cli.train_view import View
 from ptgflow.contracts import ModelCard
 from ptgflow.engine.draft_models.drafter import ModelDrafter
+from ptgflow.engine.edit.policies.deciding import Policies
 from ptgflow.engine.heads.drafters import drafter_of
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.train.adapting import adapt, hasten
+from ptgflow.train.answers import answers_of
 from ptgflow.train.card import (
     Facts,
     facts_of_draft,
     facts_of_hastened,
     facts_of_heads,
+    facts_of_levenshtein,
     facts_of_masked,
     facts_of_oneshot,
 )
 from ptgflow.train.distilling import distill
 from ptgflow.train.job import train
+from ptgflow.train.levenshtein import train_levenshtein
 from ptgflow.train.measuring import acceptances
+from ptgflow.train.measuring_edits import edit_quality
 from ptgflow.train.oneshot import train_oneshot
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
 _WEIGHTS: Final = "stages.SLOT.weights={folder}"
@@ -56,6 +61,9 @@ def way_of(spec: LearningSpec) -> Way:
         case OneShotSpec():
             title = "one-shot generation"
             return Way(title, "oneshot", lambda view, model: trained_oneshot(spec, model, view), _WEIGHTS)
+        case LevenshteinSpec():
+            title = "policies of edits"
+            return Way(title, "levenshtein", lambda view, model: trained_levenshtein(spec, model, view), _WEIGHTS)
         case DistillSpec():
             use = "stage@stages.SLOT=draft_verify/model stages.SLOT.draft={folder}"
             title = "a draft model"
@@ -120,3 +128,19 @@ def trained_oneshot(spec: OneShotSpec, model: LoadedModel, view: View) -> Facts:
     trained, longer = train_oneshot(spec, model, view)
     save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
     return facts_of_oneshot(spec, model, trained, longer)
+
+
+def trained_levenshtein(spec: LevenshteinSpec, model: LoadedModel, view: View) -> Facts:
+    """Policies of edits, in the folder that the specification names."""
+    folder = Path(spec.output)
+    trained, adapters = train_levenshtein(spec, model, view)
+    save_heads(folder, trained.objective.config, trained.objective.network, trained.teacher.vocabulary)
+    policies = Policies(load_heads(folder, model, kind="levenshtein"), adapters, model)
+    answers = answers_of(
+        model,
+        trained.held_out,
+        max_tokens=spec.max_tokens,
+        tell=lambda done, of, tokens: view.stage("held-out answers", done, of, f"{tokens} tokens"),
+    )
+    view.stage("edits of held-out answers", 0, len(answers))
+    return facts_of_levenshtein(spec, model, trained, edit_quality(policies, model, answers, seed=spec.seed))

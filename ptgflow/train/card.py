@@ -1,5 +1,6 @@
 """The facts of the card of what was trained: what it was made from, and how good it is."""
 
+import dataclasses
 import json
 import platform
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.train.distilling import Distilled
 from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
+from ptgflow.train.measuring_edits import EditQuality
+from ptgflow.train.objectives.levenshtein import LevenshteinObjective
 from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
 from ptgflow.train.objectives.oneshot import OneShotObjective
 from ptgflow.train.objectives.sdtt import SdttObjective
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 Facts = dict[str, object]
 
@@ -108,6 +111,29 @@ def facts_of_oneshot(spec: OneShotSpec, model: LoadedModel, trained: Trained[One
         },
         "start": None if spec.start is None else _start(Path(spec.start)),
         "longer": {"answers": longer, "cut": spec.longer == "cut"},
+        **_of_the_run(spec, model, trained, ()),
+    }
+
+
+def facts_of_levenshtein(
+    spec: LevenshteinSpec, model: LoadedModel, trained: Trained[LevenshteinObjective], found: EditQuality
+) -> Facts:
+    """Everything that the card of policies of edits says."""
+    config = trained.objective.config
+    return {
+        "kind": "levenshtein",
+        **_of_the_base(spec, config.base, trained),
+        "levenshtein": {
+            "adapters": config.adapters,
+            **spec.model_dump(
+                include={"width", "window", "most", "reach", "clean", "noise", "plausible", "slips", "versions"}
+            ),
+        },
+        "edits": {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in dataclasses.asdict(found).items()
+        },
+        "start": None if spec.start is None else _start(Path(spec.start)),
         **_of_the_run(spec, model, trained, ()),
     }
 

@@ -7,6 +7,8 @@ from typing import Final
 from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
 from ptgflow.errors import RunError
 from ptgflow.train.card import Facts
+from ptgflow.train.measuring_edits import NOISE, ROUNDS
+from ptgflow.train.objectives.levenshtein import HITS as EDIT_HITS
 from ptgflow.train.oneshot import HITS
 
 
@@ -144,6 +146,38 @@ def _of_oneshot(facts: Facts) -> tuple[str, str, Rows]:
     return "One-shot generation", f"objective=oneshot decoder={own['decoder']}", rows
 
 
+def _of_levenshtein(facts: Facts) -> tuple[str, str, Rows]:
+    """Title, command, and what only policies of edits have."""
+    own, found = facts["levenshtein"], facts["edits"]
+    assert isinstance(own, dict), "made above"
+    assert isinstance(found, dict), "made above"
+    shares = {name: f"{100 * value:.1f} %" for name, value in found.items() if name != "texts"}
+    rows = [
+        ("read with adapters of SHA-256", str(own["adapters"])),
+        ("hidden units", str(own["width"])),
+        ("places of a window", str(own["window"])),
+        ("most placeholders of a gap", str(own["most"])),
+        ("how far a token is moved", str(own["reach"])),
+        ("edits for each token in training", " to ".join(map(str, own["noise"]))),
+        (
+            f"deletions in {found['texts']} held-out answers, precision and recall at {NOISE} edits for each token",
+            f"{shares['precision']}, {shares['recall']}",
+        ),
+        (
+            "placeholders of a gap that are right, and where something is missing",
+            f"{shares['counts']}, {shares['gaps']}",
+        ),
+        (f"lost tokens that {ROUNDS} rounds restore", shares["restored"]),
+        ("edits to the text as it was that they save", shares["undone"]),
+        (
+            "texts without mistakes that no round touches, and their tokens that stay",
+            f"{shares['unchanged']}, {shares['kept']}",
+        ),
+        *_begun(facts),
+    ]
+    return "Policies of edits", "objective=levenshtein", rows
+
+
 def _begun(facts: Facts) -> Rows:
     """Where a run went on from."""
     start = facts["start"]
@@ -152,7 +186,13 @@ def _begun(facts: Facts) -> Rows:
     return [("went on from", f"weights of SHA-256 {start['sha256']}, {start['tokens_learnt_from'] or '?'} tokens")]
 
 
-_OF_KIND: Final = {"distill_draft": _of_a_draft, "masked": _of_masked, "sdtt": _of_hastened, "oneshot": _of_oneshot}
+_OF_KIND: Final = {
+    "distill_draft": _of_a_draft,
+    "masked": _of_masked,
+    "sdtt": _of_hastened,
+    "oneshot": _of_oneshot,
+    "levenshtein": _of_levenshtein,
+}
 """Of what is not a set of heads."""
 
 
@@ -162,4 +202,5 @@ def top1_of(kind: str | None) -> str:
         "masked": "masked places",
         "sdtt": "masked places, the teacher's likeliest token",
         "oneshot": ", ".join(HITS),
+        "levenshtein": ", ".join(EDIT_HITS),
     }.get(kind or "", "each position ahead")

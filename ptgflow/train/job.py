@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import torch
 from jaxtyping import Int
@@ -25,6 +26,12 @@ from ptgflow.train.objectives.hydra import HydraObjective
 from ptgflow.train.objectives.medusa import MedusaObjective
 from ptgflow.train.objectives.objective import HeadObjective, Teacher
 from ptgflow.train.spec import TrainSpec
+
+_SHAPE: Final = (
+    *("heads", "layers", "draft_vocab_size", "own_output", "intermediate_size", "rank", "taps"),
+    *("block_length", "width", "most", "reach", "adapters"),
+)
+"""What has to be the same where training goes on: all other settings follow from the base, and that is the model's."""
 
 
 def train(
@@ -109,10 +116,9 @@ def heads_to_start_from(folder: Path, config: HeadConfig, model: LoadedModel) ->
         reason = f"training goes on from heads that ptgflow has trained, and there is no {WEIGHTS}"
         raise RunError([HEADS_UNREADABLE(path=str(folder), reason=reason)])
     asked, there = config.model_dump(), known.config.model_dump()
-    # All other settings follow from the base, and that is the model's.
     findings = [
         HEADS_MISMATCH(path=str(folder), what=name, want=asked[name], have=there[name])
-        for name in ("heads", "layers", "draft_vocab_size", "own_output", "intermediate_size", "rank", "taps")
+        for name in _SHAPE
         if asked[name] != there[name]
     ]
     if findings:

@@ -13,7 +13,7 @@ from ptgflow.diagnostics.suggest import hint
 from ptgflow.recipe.compose import as_dict, compose_config
 from ptgflow.recipe.load import locator, validated, with_custom_card
 from ptgflow.recipe.overrides import parse
-from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
@@ -24,6 +24,7 @@ OBJECTIVES: Final[dict[str, tuple[type[LearningSpec], str]]] = {
     "mdm": (MdmSpec, "mdm"),
     "sdtt": (SdttSpec, "sdtt"),
     "oneshot": (OneShotSpec, "oneshot"),
+    "levenshtein": (LevenshteinSpec, "levenshtein"),
 }
 """What `objective=` may name: what it is told, and the configuration with its defaults."""
 

@@ -1,8 +1,10 @@
 """Edit-Based Refinement: the table of editors."""
 
+from typing import Final, Literal
+
 from pydantic import Field
 
-from ptgflow.contracts import Canvas, Capability, Contract, MethodSpec, Paradigm, StageOptions, Text
+from ptgflow.contracts import Canvas, Capability, Conflict, Contract, MethodSpec, Paradigm, StageOptions, Text
 
 
 class EditOptions(StageOptions):
@@ -42,6 +44,80 @@ class TaggerOptions(EditOptions):
     )
 
 
+_WEIGHTS = "a folder with policies of edits; null: those that ship for the model"
+_ADAPTERS = "a folder with adapters for canvases, those that the policies were trained with; null: those that ship"
+_DELETE = "a token goes where the probability of that is larger"
+_INSERT = "something is missing in a gap where the probability of that is larger"
+_MOST = "most placeholders of a gap in a round; the policies have a bound of their own"
+
+
+class PolicyOptions(EditOptions):
+    """Which policies, and when something is missing."""
+
+    weights: str | None = Field(default=None, description=_WEIGHTS)
+    adapters: str | None = Field(default=None, description=_ADAPTERS)
+    insert: float = Field(default=0.5, ge=0.0, le=1.0, description=_INSERT)
+    most: int = Field(default=8, ge=1, le=16, description=_MOST)
+
+
+class LevenshteinOptions(PolicyOptions):
+    """When a token goes."""
+
+    delete: float = Field(default=0.5, ge=0.0, le=1.0, description=_DELETE)
+
+
+class InsertionOptions(PolicyOptions):
+    """Insertion alone."""
+
+    rounds: int = Field(default=4, ge=1, le=32, description="most rounds: each at most doubles what was inserted")
+
+
+class RepositionOptions(PolicyOptions):
+    """When a token goes, or another one comes in its place."""
+
+    move: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="a place is given up where the probability of that is larger"
+    )
+
+
+_OF_POLICIES: Final = ("weights", "adapters", "delete", "insert", "most")
+_OF_A_TAGGER: Final = ("tagger", "least_token")
+
+
+class FelixOptions(StageOptions):
+    """Who tags, and how sure he must be."""
+
+    tags: Literal["policy", "tagger"] = Field(
+        default="policy", description="who tags: policies of edits, or a tagger, of which places and lengths are taken"
+    )
+    weights: str | None = Field(default=None, description=_WEIGHTS)
+    adapters: str | None = Field(default=None, description=_ADAPTERS)
+    delete: float = Field(default=0.5, ge=0.0, le=1.0, description=_DELETE)
+    insert: float = Field(default=0.5, ge=0.0, le=1.0, description=_INSERT)
+    most: int = Field(default=8, ge=1, le=16, description=_MOST)
+    tagger: str | None = Field(
+        default=None, description="a folder with a tagger; null: the embedded one, which a package brings"
+    )
+    least_token: float = Field(default=0.9, ge=0.0, le=1.0, description="least probability of a tagger's edit")
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Options of the one who does not tag."""
+        fields, other = type(self).model_fields, "tagger" if self.tags == "policy" else "policy"
+        return tuple(
+            Conflict(
+                reason=f"tags={self.tags}, and {name}={getattr(self, name)} is of tags={other}",
+                remedies=(
+                    f"tags={other}",
+                    f"{name}={'null' if fields[name].default is None else fields[name].default}",
+                ),
+            )
+            for name in (_OF_A_TAGGER if self.tags == "policy" else _OF_POLICIES)
+            if getattr(self, name) != fields[name].default
+        )
+
+
+_READS: Final = frozenset({Capability.CAUSAL, Capability.HIDDEN_STATES, Capability.MASK_TOKEN})
+
 METHODS = (
     MethodSpec(
         paradigm=Paradigm.EDIT,
@@ -66,15 +142,36 @@ METHODS = (
         name="levenshtein",
         summary="delete, insert placeholders, fill them",
         reference="Levenshtein Transformer, NeurIPS 2019",
-        options=EditOptions,
-        needs=frozenset({Capability.HIDDEN_STATES}),
+        options=LevenshteinOptions,
+        needs=_READS,
+        implementation="ptgflow.stages.edit.policies:DeleteInsertFill",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.EDIT,
+        name="insertion",
+        summary="insert alone, one token in a gap a round",
+        reference="Insertion Transformer, ICML 2019",
+        options=InsertionOptions,
+        needs=_READS,
+        implementation="ptgflow.stages.edit.policies:InsertAlone",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.EDIT,
+        name="reposition",
+        summary="move or drop, insert placeholders, fill them",
+        reference="EDITOR, TACL 2021",
+        options=RepositionOptions,
+        needs=_READS,
+        implementation="ptgflow.stages.edit.policies:MoveInsertFill",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,
         name="felix",
         summary="tags what to keep and leaves holes for a Masked stage to fill",
         reference="FELIX, arXiv 2003.10687",
-        options=EditOptions,
+        options=FelixOptions,
         contract=Contract(takes=(Text,), leaves=Canvas),
+        extra="edit",
+        implementation="ptgflow.stages.edit.felix:Felix",
     ),
 )

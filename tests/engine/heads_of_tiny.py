@@ -7,6 +7,7 @@ import torch
 from ptgflow.contracts import ModelCard
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.engine.canvas.adapter import MaskedNet
+from ptgflow.engine.edit.policies.network import PolicyNet
 from ptgflow.engine.heads.blockwise import BlockwiseNet
 from ptgflow.engine.heads.config import Base, HeadConfig
 from ptgflow.engine.heads.eagle import EagleNet
@@ -29,6 +30,7 @@ NETS = {
     "eagle": EagleNet,
     "masked": MaskedNet,
     "oneshot": OneShotNet,
+    "levenshtein": PolicyNet,
 }
 
 
@@ -57,6 +59,9 @@ def config_of(kind, model, **more):
         masked = {"draft_vocab_size": model.vocab_size, "rank": 3, "block_length": 6, "own_output": False, "taps": ()}
         decoder = {"decoder": "argmax"} if kind == "oneshot" else {}
         return HeadConfig(**{**common, **masked, **decoder, **target, **more})
+    if kind == "levenshtein":
+        common |= {"draft_vocab_size": model.vocab_size, "taps": (1, model.layers), "own_output": False}
+        return HeadConfig(**{**common, "width": 8, "most": 3, "reach": 2, "block_length": 8, **more})
     if kind in ("medusa", "hydra"):
         return HeadConfig(**{**common, "heads": 3, "layers": 2, "taps": (model.layers,), **more})
     eagle = {

@@ -19,7 +19,7 @@ PROMISED = {
     *("decomp_oneshot_edit", "decomp_mtp_edit", "decomp_masked", "decomp_mtp_edit_dv", "decomp_oneshot"),
     *("oneshot_edit", "masked_edit", "masked_dv", "dv_masked", "mtp_dv", "mtp_edit", "dv_edit"),
     *("decomp_dv", "decomp_mtp", "decomp_edit", "draft_verify", "mtp", "oneshot", "masked", "edit"),
-    "oneshot_masked",
+    *("oneshot_masked", "felix_masked"),
 }
 
 

@@ -72,3 +72,20 @@ def test_all_that_cannot_be_used_is_told_at_once(offer):
     with pytest.raises(RecipeError) as caught:
         method_table()
     assert caught.value.codes == ("PTG411", "PTG411")
+
+
+def test_a_method_without_code_is_refused(offer, capsys, tmp_path):
+    """Recipes with it can be checked; they do not run, and nothing else is put in its place."""
+    offer("offered", "METHODS = (row('one'),)")
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("flow: write\nstages:\n  write: {paradigm: mtp, heads: one}\n")
+    assert main(["check", f"recipe={recipe}", "model=tiny"]) == 0
+    said = capsys.readouterr()
+    assert "valid (1 warning)" in said.out
+    assert said.err.count("warning[PTG402]") == 1
+    assert main(["run", f"recipe={recipe}", "model=tiny", "prompt=a"]) == 2
+    said = capsys.readouterr()
+    assert "error[PTG402]" in said.err
+    assert "(mtp/one)" in said.err
+    assert main(["stages"]) == 0
+    assert "not yet implemented" in capsys.readouterr().out

@@ -24,7 +24,7 @@ class Seen:
 
     logits: Float[Tensor, "wanted vocab"]
     states: Float[Tensor, "wanted features"]
-    """What the last norm leaves there; of no features where nobody wants them."""
+    """What is wanted of the states there, side by side; by default what the last norm leaves."""
 
 
 @final
@@ -61,13 +61,18 @@ class GatedPass:
         """
         return self._read(cache, inputs).logits
 
-    def seen(self, cache: SlotCache, inputs: Sequence[RowInput]) -> Seen:
-        """The same, with the states that are behind the logits.
+    def seen(self, cache: SlotCache, inputs: Sequence[RowInput], taps: Sequence[int] | None = None) -> Seen:
+        """The same, with states side by side.
+
+        Args:
+            cache: of the texts.
+            inputs: what is read.
+            taps: which states, as `ModelPass.tapped` counts them; None: those that are behind the logits.
 
         Raises:
             SlotsFullError: there is no memory for the new tokens; nothing was changed.
         """
-        return self._read(cache, inputs, (len(self._network.model.layers),))
+        return self._read(cache, inputs, (len(self._network.model.layers),) if taps is None else taps)
 
     def _read(self, cache: SlotCache, inputs: Sequence[RowInput], taps: Sequence[int] = ()) -> Seen:
         place = cache.begin(inputs)

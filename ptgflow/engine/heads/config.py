@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle", "masked", "oneshot"]
+Kind = Literal["medusa", "hydra", "blockwise", "gated_lora", "eagle", "masked", "oneshot", "levenshtein"]
 Decoder = Literal["argmax", "ctc", "dag", "crf"]
 """How a text is read off one pass."""
 
@@ -42,9 +42,15 @@ class HeadConfig(BaseModel):
     intermediate_size: int | None = None
     rank: int | None = Field(default=None, ge=1, description="of the adapters of gated_lora, masked and oneshot")
     block_length: int | None = Field(
-        default=None, ge=2, description="of masked and oneshot: places foreseen at a time in training"
+        default=None,
+        ge=2,
+        description="of masked and oneshot: places foreseen at a time in training; of levenshtein: read at a time",
     )
     decoder: Decoder | None = Field(default=None, description="of oneshot: what is made of what a pass says")
+    width: int | None = Field(default=None, ge=1, description="of levenshtein: hidden units")
+    most: int | None = Field(default=None, ge=1, description="of levenshtein: most placeholders of a gap")
+    reach: int | None = Field(default=None, ge=1, description="of levenshtein: how far a token can be moved")
+    adapters: str | None = Field(default=None, description="of levenshtein: SHA-256 of the adapters that it reads with")
     rms_norm_eps: float = 1e-5
     rope_parameters: dict[str, Any] | None = None
     max_position_embeddings: int | None = None
@@ -52,7 +58,7 @@ class HeadConfig(BaseModel):
     @field_validator("own_output")
     @classmethod
     def _shared_output(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("kind") in ("blockwise", "gated_lora", "masked", "oneshot"):
+        if value and info.data.get("kind") in ("blockwise", "gated_lora", "masked", "oneshot", "levenshtein"):
             raise ValueError(f"{info.data['kind']} heads share the target's output matrix; it must be false")
         return value
 

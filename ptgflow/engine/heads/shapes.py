@@ -1,11 +1,12 @@
 """The tensors that each kind of heads has, by their public names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ptgflow.diagnostics.codes.runtime import HEADS_UNREADABLE
+from ptgflow.engine.edit.policies.network import PolicyNet
 from ptgflow.engine.heads.config import HeadConfig
 from ptgflow.engine.heads.gated_lora import adapted
 from ptgflow.engine.oneshot.network import OneShotNet
@@ -27,7 +28,9 @@ def expected_shapes(config: HeadConfig) -> Shapes:
     if config.kind == "masked":
         return _adapters(config)
     if config.kind == "oneshot":
-        return _oneshot(config)
+        return _made(OneShotNet, config)
+    if config.kind == "levenshtein":
+        return _made(PolicyNet, config)
     return _eagle(config)
 
 
@@ -115,10 +118,10 @@ def _adapters(config: HeadConfig) -> Shapes:
     return found
 
 
-def _oneshot(config: HeadConfig) -> Shapes:
+def _made(network: Callable[[HeadConfig], nn.Module], config: HeadConfig) -> Shapes:
     """As the network makes them, which needs no memory for it."""
     with torch.device("meta"):
-        made = OneShotNet(config)
+        made = network(config)
     return {name: tuple(one.shape) for name, one in made.state_dict().items()}
 
 

@@ -1,8 +1,5 @@
 """What the target makes of prompts, kept on disk: it does not change while adapters learn, and is most of a step."""
 
-import os
-import tempfile
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -12,9 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from ptgflow.diagnostics.codes.runtime import FILE_PROBLEM
-from ptgflow.errors import RunError
 from ptgflow.train.objectives.gating import GatedTarget, ReadText
+from ptgflow.train.objectives.kept_file import KeptFile
 
 Pair = tuple[Tensor, Tensor]
 """Keys and values of one layer."""
@@ -22,7 +18,7 @@ Pair = tuple[Tensor, Tensor]
 
 @final
 class KeptPrompts:
-    """Reads prompts, each of them once. The file has no name any more once it is open, so nothing ever stays behind."""
+    """Reads prompts, each of them once."""
 
     def __init__(self, target: GatedTarget, folder: Path) -> None:
         """Open a file in a folder.
@@ -31,15 +27,7 @@ class KeptPrompts:
             RunError: FILE_PROBLEM, when the folder cannot be written.
         """
         self._target = target
-        self._folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file, path = tempfile.mkstemp(dir=folder)
-            os.unlink(path)
-        except OSError as error:
-            raise self._problem(error) from error
-        weakref.finalize(self, os.close, self._file)
-        self._end = 0
+        self._file = KeptFile(folder, "kept prompts")
         self._known: dict[tuple[int, ...], tuple[int, Float[Tensor, " hidden"]]] = {}
         """Prompt -> where its keys and values are, and the state of its last token."""
 
@@ -81,24 +69,14 @@ class KeptPrompts:
         for row, prompt in enumerate(prompts):
             flat = torch.cat([one[row, :, : len(prompt)].flatten() for pair in pairs for one in pair])
             data = flat.detach().to("cpu", self._type).view(torch.uint8).numpy().tobytes()
-            try:
-                os.pwrite(self._file, data, self._end)
-            except OSError as error:
-                raise self._problem(error) from error
-            self._known[prompt] = self._end, text.states[row, len(prompt) - 1].detach().cpu()
-            self._end += len(data)
+            self._known[prompt] = self._file.append(data), text.states[row, len(prompt) - 1].detach().cpu()
 
     def _layers(self, prompt: tuple[int, ...]) -> list[Pair]:
         """Keys and values of a prompt in all layers."""
         sizes = [heads * len(prompt) * size for shape in self._shapes for heads, size in shape]
-        data = bytearray(sum(sizes) * self._type.itemsize)
-        os.preadv(self._file, [data], self._known[prompt][0])
+        data = self._file.read(self._known[prompt][0], sum(sizes) * self._type.itemsize)
         parts = iter(torch.split(torch.frombuffer(data, dtype=self._type), sizes))
         return [
             (next(parts).view(keys[0], len(prompt), keys[1]), next(parts).view(values[0], len(prompt), values[1]))
             for keys, values in self._shapes
         ]
-
-    def _problem(self, error: OSError) -> RunError:
-        reason = error.strerror or error
-        return RunError([FILE_PROBLEM(action="write", file=str(self._folder / "kept prompts"), reason=reason)])
