@@ -1,8 +1,10 @@
 """Edit-Based Refinement: the table of editors."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from ptgflow.contracts import Canvas, Capability, Contract, MethodSpec, Paradigm, StageOptions, Text
+from ptgflow.contracts import Canvas, Capability, Conflict, Contract, MethodSpec, Paradigm, StageOptions, Text
 
 
 class EditOptions(StageOptions):
@@ -15,6 +17,13 @@ class LocateReviseOptions(EditOptions):
     """When a token is unlikely, and when another one is better."""
 
     weak: float = Field(default=0.05, gt=0.0, lt=1.0, description="tokens of at most this probability are looked at")
+    by: Literal["target", "masked"] = Field(
+        default="target",
+        description="who proposes tokens: the model by the text before, or with adapters for canvases by both sides",
+    )
+    weights: str | None = Field(
+        default=None, description="a folder with adapters for canvases; null: those that ship for the model"
+    )
     candidates: int = Field(default=8, ge=1, le=64, description="tokens that are tried in the place of one")
     ahead: int = Field(default=8, ge=0, le=64, description="tokens behind it whose probability counts")
     gain: float = Field(
@@ -22,6 +31,13 @@ class LocateReviseOptions(EditOptions):
         ge=0.0,
         description="least rise of their log-probability together, in nats; of those behind it alone, where it goes",
     )
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.by == "masked" or self.weights is None:
+            return found
+        reason = "weights are adapters for canvases, and by=target proposes without any"
+        return (*found, Conflict(reason=reason, remedies=("by=masked", "weights=null")))
 
 
 class TaggerOptions(EditOptions):

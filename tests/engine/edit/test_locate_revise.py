@@ -128,7 +128,7 @@ def test_a_text_that_is_longer_than_the_context_is_scored_to_its_end():
             LocateRevise,
             "_laws",
             lambda self, readings, trees: (
-                most.append(self._pass.cache.length(readings[0].row.slot) + 2 + max(trees[0].depths))
+                most.append(self._pass.cache.length(readings[0].slot) + 2 + max(trees[0].depths))
                 or whole(self, readings, trees)
             ),
         )
@@ -151,3 +151,41 @@ def test_odd_texts(text):
     after = applied(text, found.changes)
     after.encode()
     assert "\ufffd" not in after
+
+
+def test_a_want_of_memory_halves_the_batch_and_changes_no_text():
+    texts = ("abc hgf", "bad cab", "a fed hag", "gab", "head h")
+
+    def refined(memory_at):
+        editor = LocateRevise(MODEL, LIMITS)
+        loop = EditLoop(MODEL, editor, max_rows=5)
+        rows = []
+        for text in texts:
+            ids = MODEL.codec.encode(text)
+            scores = (0.0,) * len(ids)
+            rows.append(loop.admit(EditRequest(text=text, token_ids=ids, scores=scores, editor=editor, rounds=4)))
+        run, calls, finished, warnings = LocateRevise._laws, [], {}, []
+
+        def fails(self, readings, trees):
+            calls.append(len(readings))
+            if len(calls) in memory_at:
+                raise MemoryError
+            return run(self, readings, trees)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LocateRevise, "_laws", fails)
+            while not loop.idle:
+                done = loop.round()
+                assert not done.failed
+                finished |= done.finished
+                warnings += done.warnings
+        assert len(editor._pass.cache) == 0
+        return [(finished[row].text, finished[row].edits) for row in rows], warnings
+
+    plain, none = refined(())
+    assert not none
+    assert any(edits for _, edits in plain)
+    for places in ((1,), (2,), (3,), (4, 5)):
+        halved, warnings = refined(places)
+        assert halved == plain
+        assert [one.code for one in warnings] == ["PTG619"] * len(places)

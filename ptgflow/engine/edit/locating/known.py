@@ -31,7 +31,6 @@ class Limits:
 class Known:
     """What is known of a text from round to round."""
 
-    slot: int
     prompt: tuple[int, ...]
     mean: float = -math.inf
     """Log-likelihood a token of the text of the round before, and that text."""
@@ -61,6 +60,8 @@ class Reading:
 
     ask: EditAsk
     row: Known
+    slot: int
+    """Where its prompt is kept."""
     at: int = 0
     """Its first token that is not scored."""
     total: float = 0.0

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ptgflow.engine.edit.changes import Change, between
 from ptgflow.engine.edit.locating.known import NOTHING, Better, Branch, Known, Limits, Reading, branches
+from ptgflow.engine.edit.locating.proposers import ByTarget, Doubts, Proposer, likeliest, never_written
 from ptgflow.engine.edit.rules import EditAsk, Revision
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.slots import RowInput
@@ -33,28 +34,48 @@ class LocateRevise:
 
     name: ClassVar[str] = "locate_revise"
 
-    def __init__(self, model: LoadedModel, limits: Limits) -> None:
+    def __init__(self, model: LoadedModel, limits: Limits, proposer: Proposer | None = None) -> None:
         """Open a pass of the model.
+
+        Args:
+            model: the judge.
+            limits: when it doubts, and when it is content.
+            proposer: who says what could stand there instead; None: the judge.
 
         Raises:
             RunError: whatever opening a pass raises.
         """
+        self._proposer: Final = proposer or ByTarget()
         self._pass = model.open_pass()
         self._codec = model.codec
         self._context = model.context_length
         self._limits = limits
         self._rows: dict[int, Known] = {}
-        special = {*model.codec.tokenizer.all_special_ids, *model.codec.eos_ids}
-        self._never = torch.tensor(sorted(one for one in special if one < model.vocab_size), device=model.device)
+        self._slots: dict[int, int] = {}
+        """Where the prompts are kept."""
+        self._never = never_written(model)
 
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
-        """Score every text; what its last round made less likely goes back, and what is unlikely is revised."""
-        readings = [Reading(ask, self._row(ask)) for ask in asks]
+        """Score every text; what its last round made less likely goes back, and what is unlikely is revised.
+
+        Raises:
+            SlotsFullError: there is no memory for so many.
+        """
+        try:
+            return self._revised(asks)
+        except (MemoryError, RuntimeError):
+            # Passes may have left anything behind the prompts.
+            for ask in asks:
+                self._forget(ask.row)
+            raise
+
+    def _revised(self, asks: Sequence[EditAsk]) -> list[Revision]:
+        readings = [self._reading(ask) for ask in asks]
         self._read(readings, doubting=True)
         revisions = [self._settled(one) for one in readings]
         # Otherwise the next round scores what this one has made.
         unsure = [at for at, ask in enumerate(asks) if ask.last and revisions[at].changes]
-        judged = [Reading(_after(asks[at], revisions[at]), readings[at].row) for at in unsure]
+        judged = [replace(readings[at], ask=_after(asks[at], revisions[at]), at=0, total=0.0) for at in unsure]
         self._read(judged, doubting=False)
         for at, one in zip(unsure, judged, strict=True):
             if one.mean < one.row.mean:
@@ -63,17 +84,22 @@ class LocateRevise:
 
     def free(self, row: int) -> None:
         """Drop a text's keys and values."""
-        known = self._rows.pop(row, None)
-        if known is not None:
-            self._pass.cache.free(known.slot)
+        self._rows.pop(row, None)
+        self._forget(row)
 
-    def _row(self, ask: EditAsk) -> Known:
-        """A row whose prompt is read, but for its last token."""
+    def _forget(self, row: int) -> None:
+        if row in self._slots:
+            self._pass.cache.free(self._slots.pop(row))
+
+    def _reading(self, ask: EditAsk) -> Reading:
+        """A text whose prompt is read, but for its last token."""
         if ask.row not in self._rows:
-            prompt = ask.prompt_ids or (self._codec.start_id,)
-            row = self._rows[ask.row] = Known(self._pass.cache.admit(), prompt)
-            self._take_in(row.slot, prompt[:-1])
-        return self._rows[ask.row]
+            self._rows[ask.row] = Known(ask.prompt_ids or (self._codec.start_id,))
+        row = self._rows[ask.row]
+        if ask.row not in self._slots:
+            self._slots[ask.row] = self._pass.cache.admit()
+            self._take_in(self._slots[ask.row], row.prompt[:-1])
+        return Reading(ask, row, self._slots[ask.row])
 
     def _take_in(self, slot: int, tokens: Sequence[int]) -> None:
         """Read what is not scored."""
@@ -84,7 +110,7 @@ class LocateRevise:
 
     def _make_room(self, one: Reading) -> None:
         """A text that is longer than the model's context goes on behind its prompt and half of what has room there."""
-        prompt, slot, ids = one.row.prompt, one.row.slot, one.ask.token_ids
+        prompt, slot, ids = one.row.prompt, one.slot, one.ask.token_ids
         needed = 1 + len(one.shown(self._limits.ahead))
         if self._pass.cache.length(slot) + needed <= self._context or not one.at:
             return
@@ -99,7 +125,7 @@ class LocateRevise:
             self._score(going, doubting=doubting)
             going = [one for one in going if one.at < len(one.ask.token_ids)]
         for one in readings:
-            self._pass.cache.rollback(one.row.slot, len(one.row.prompt) - 1)
+            self._pass.cache.rollback(one.slot, len(one.row.prompt) - 1)
 
     def _score(self, readings: Sequence[Reading], *, doubting: bool) -> None:
         """One stretch of each text: its tokens' laws, and then what is better at those that are unlikely."""
@@ -111,29 +137,37 @@ class LocateRevise:
             doubted = [[] for _ in readings]
         self._keep([one for one, places in zip(readings, doubted, strict=True) if not places])
         branching = [
-            (one, law, *branches(one, self._candidates(one, law, places), self._limits.ahead))
+            Doubts(reading=one, law=law, places=places)
             for one, law, places in zip(readings, laws, doubted, strict=True)
             if places
         ]
         if branching:
-            again = [one for one, *_ in branching]
-            found = self._laws(again, [tree for *_, tree, _ in branching])
-            for (one, law, _, tried), scores in zip(branching, found, strict=True):
-                one.found += self._better(one, law, tried, scores)
-            self._keep(again)
+            self._branch(branching)
+
+    def _branch(self, doubts: Sequence[Doubts]) -> None:
+        """Try what could stand in the doubtful places of each stretch."""
+        proposed = self._proposer.laws(doubts)
+        count, ahead = self._limits.candidates, self._limits.ahead
+        grown = [
+            branches(one.reading, likeliest(one, law, self._never, count), ahead)
+            for one, law in zip(doubts, proposed, strict=True)
+        ]
+        readings = [one.reading for one in doubts]
+        scored = self._laws(readings, [tree for tree, _ in grown])
+        for one, (_, tried), scores in zip(doubts, grown, scored, strict=True):
+            one.reading.found += self._better(one.reading, one.law, tried, scores)
+        self._keep(readings)
 
     def _keep(self, readings: Sequence[Reading]) -> None:
         """The stretch of each, whose last token is read with the next one, stays in the cache."""
-        self._pass.cache.commit({one.row.slot: range(len(one.stretch)) for one in readings})
+        self._pass.cache.commit({one.slot: range(len(one.stretch)) for one in readings})
         for one in readings:
             one.at = one.stretch.stop
 
     def _laws(self, readings: Sequence[Reading], trees: Sequence[TokenTree]) -> list[Float[Tensor, "nodes vocab"]]:
         """Log-probabilities after the token before each stretch, and after each node behind it."""
         inputs = [
-            RowInput(
-                row=one.row.slot, tokens=(one.ask.token_ids[one.at - 1] if one.at else one.row.prompt[-1],), tree=tree
-            )
+            RowInput(row=one.slot, tokens=(one.ask.token_ids[one.at - 1] if one.at else one.row.prompt[-1],), tree=tree)
             for one, tree in zip(readings, trees, strict=True)
         ]
         laws = self._pass(inputs).log_softmax(dim=-1)
@@ -149,18 +183,6 @@ class LocateRevise:
         first = 0 if one.ask.prompt_ids else 1
         places = [one.at + at for at in unlikely if one.at + at >= first]
         return [place for place in places if (place, one.ask.token_ids[place]) not in one.row.tried]
-
-    def _candidates(
-        self, one: Reading, law: Float[Tensor, "nodes vocab"], places: Sequence[int]
-    ) -> dict[int, list[int]]:
-        """For each place the likeliest tokens after the text before it."""
-        found: dict[int, list[int]] = {}
-        for place in places:
-            line = law[place - one.at].clone()
-            line[self._never] = -math.inf
-            line[one.ask.token_ids[place]] = -math.inf
-            found[place] = line.topk(min(self._limits.candidates, len(line))).indices.tolist()
-        return found
 
     def _better(
         self,
