@@ -51,7 +51,7 @@ class Echo:
 def doubts(ids, places, prompt, at=0):
     ask = EditAsk(row=0, text="", token_ids=tuple(ids), prompt_ids=tuple(prompt), round=0)
     law = torch.randn(len(ids) - at, VOCAB, generator=torch.Generator().manual_seed(1))
-    return Doubts(reading=Reading(ask, Known(ask.prompt_ids), 0, at=at), law=law, places=places)
+    return Doubts(reading=Reading(ask, Known(ask.prompt_ids), 0), begin=at, law=law, places=places)
 
 
 TEXTS = st.lists(st.integers(0, 40), min_size=2, max_size=120)
@@ -96,4 +96,4 @@ def test_the_likeliest_are_neither_special_nor_what_stands_there():
     laws = torch.full((2, VOCAB), -math.inf)
     laws[0, [6, 9, 3, 8]] = torch.tensor([4.0, 3.0, 2.0, 1.0])
     laws[1, [6, 9, 3, 8]] = torch.tensor([4.0, 3.0, 2.0, 1.0])
-    assert likeliest(one, laws, torch.tensor([9]), 2) == {1: [3, 8], 2: [6, 3]}
+    assert likeliest(one, laws, torch.tensor([9]), 2) == [[3, 8], [6, 3]]

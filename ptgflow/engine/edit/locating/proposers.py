@@ -22,8 +22,10 @@ class Doubts:
     """Unlikely tokens of one stretch of a text."""
 
     reading: Reading
+    begin: int
+    """Where the stretch begins."""
     law: Float[Tensor, "nodes vocab"]
-    """Line i: log-probabilities of the i-th token of the stretch after the text before it."""
+    """Line i: log-probabilities of the i-th token from there on after the text before it."""
     places: Sequence[int]
     """Of the text, ascending; at least one."""
 
@@ -42,7 +44,7 @@ class ByTarget:
     """What is likely after the text before: it is known already."""
 
     def laws(self, doubts: Sequence[Doubts]) -> list[Float[Tensor, "places vocab"]]:
-        return [one.law[[place - one.reading.at for place in one.places]] for one in doubts]
+        return [one.law[[place - one.begin for place in one.places]] for one in doubts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class ByMasked:
 
 def likeliest(
     doubts: Doubts, laws: Float[Tensor, "places vocab"], never: Int[Tensor, " never"], count: int
-) -> dict[int, list[int]]:
+) -> list[list[int]]:
     """For each place its likeliest tokens, without the one that stands there.
 
     Args:
@@ -146,8 +148,7 @@ def likeliest(
     laws = laws.clone()
     laws[:, never] = -math.inf
     laws[range(len(laws)), [ids[place] for place in doubts.places]] = -math.inf
-    chosen = laws.topk(min(count, laws.shape[1])).indices.tolist()
-    return dict(zip(doubts.places, chosen, strict=True))
+    return laws.topk(min(count, laws.shape[1])).indices.tolist()
 
 
 def never_written(model: LoadedModel) -> Int[Tensor, " never"]:
