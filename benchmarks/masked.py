@@ -91,15 +91,17 @@ def guided(result: Result) -> int:
     return sum(one.verify_rounds for one in result.metrics.stages if one.method.startswith("masked/"))
 
 
-def negative_log_likelihood(model: LoadedModel, prompt: str, result: Result) -> float:
-    """Of a text after its prompt, in nats: all of its tokens at once as a chain behind the prompt."""
+def chain_loss(model: LoadedModel, prompt: Sequence[int], ids: Sequence[int]) -> float:
+    """Negative log-likelihood of a text after its prompt, in nats: all of its tokens at once as a chain behind it."""
     run = model.open_pass()
-    ids = result.token_ids
-    row = RowInput(
-        row=run.cache.admit(), tokens=model.codec.prompt((), text=prompt).token_ids, tree=TokenTree.chain(ids)
-    )
-    law = run([row])[:-1].log_softmax(dim=-1)
-    return -float(law.gather(1, torch.tensor(ids)[:, None]).sum()) if ids else 0.0
+    law = run([RowInput(row=run.cache.admit(), tokens=tuple(prompt), tree=TokenTree.chain(ids))])[:-1]
+    tokens = torch.tensor(ids, device=law.device)[:, None]
+    return -float(law.log_softmax(dim=-1).gather(1, tokens).sum()) if ids else 0.0
+
+
+def negative_log_likelihood(model: LoadedModel, prompt: str, result: Result) -> float:
+    """Of an answer, in nats."""
+    return chain_loss(model, model.codec.prompt((), text=prompt).token_ids, result.token_ids)
 
 
 def main() -> None:

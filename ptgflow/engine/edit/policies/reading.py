@@ -5,7 +5,7 @@ all places see each other, each behind the text before it as the model itself re
 the adapters that fill what they open.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -89,19 +89,28 @@ class TextReader:
         Raises:
             SlotsFullError: there is no memory for the texts.
         """
-        seen = {row: _Seen(tuple(tokens)) for row, tokens in texts.items()}
-        self._forward(seen)
-        self._windows(seen)
-        return {row: one.sighting() for row, one in seen.items()}
+        found: dict[int, Sighting] = {}
+        for some in self._together(texts):
+            seen = {row: _Seen(tuple(texts[row])) for row in some}
+            self._forward(seen)
+            self._windows(seen)
+            found |= {row: one.sighting() for row, one in seen.items()}
+        return found
 
     def laws(self, texts: Mapping[int, Sequence[int]]) -> dict[int, Float[Tensor, "tokens vocab"]]:
         """Log-probabilities at each token of the text of each row, as the model itself reads it."""
-        seen = {row: _Seen(tuple(tokens)) for row, tokens in texts.items()}
         found: dict[int, list[Tensor]] = {row: [] for row in texts}
-        self._forward(seen, found)
-        for row in texts:
-            self._cache.rollback(self._slot(row), len(self._texts[row].prompt) - 1)
+        for some in self._together(texts):
+            self._forward({row: _Seen(tuple(texts[row])) for row in some}, found)
+            for row in some:
+                self._cache.rollback(self._slot(row), len(self._texts[row].prompt) - 1)
         return {row: torch.cat(laws) for row, laws in found.items()}
+
+    def _together(self, texts: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+        """Rows in groups of which one window each has room in a pass."""
+        rows, most = list(texts), max(_STRETCH // (self._step + self._ahead), 1)
+        for begin in range(0, len(rows), most):
+            yield rows[begin : begin + most]
 
     def _forward(self, seen: Mapping[int, _Seen], laws: Mapping[int, list[Tensor]] | None = None) -> None:
         """The model's own reading, whose keys and values stay."""
@@ -154,11 +163,16 @@ class TextReader:
         """The slot of a row, whose prompt is read but for its last token."""
         text = self._texts[row]
         if text.slot is None:
-            slot = text.slot = self._cache.admit()
-            for begin in range(0, len(text.prompt) - 1, _STRETCH):
-                some = text.prompt[begin : min(begin + _STRETCH, len(text.prompt) - 1)]
-                self._pass.seen(self._cache, [RowInput(row=slot, tokens=some, wanted=False)], ())
-                self._cache.commit({slot: range(len(some))})
+            slot = self._cache.admit()
+            try:
+                for begin in range(0, len(text.prompt) - 1, _STRETCH):
+                    some = text.prompt[begin : min(begin + _STRETCH, len(text.prompt) - 1)]
+                    self._pass.seen(self._cache, [RowInput(row=slot, tokens=some, wanted=False)], ())
+                    self._cache.commit({slot: range(len(some))})
+            except MemoryError:
+                self._cache.free(slot)
+                raise
+            text.slot = slot
         return text.slot
 
 
