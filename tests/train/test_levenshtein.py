@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 
 import pytest
 import torch
@@ -9,17 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.cli.main import main
+from ptgflow.diagnostics import Report
 from ptgflow.engine.edit.policies.oracle import aligned
 from ptgflow.engine.heads.loading import load_heads
 from ptgflow.train.answers import Answer
 from ptgflow.train.batches import Batch
 from ptgflow.train.corruption import corrupted
 from ptgflow.train.job import teacher_of
+from ptgflow.train.levenshtein import train_levenshtein
+from ptgflow.train.load import load_train
 from ptgflow.train.measuring_edits import edit_quality
 from ptgflow.train.objectives.lessons import AnsweredText, Lessons, Mistakes
 from ptgflow.train.objectives.levenshtein import LevenshteinObjective
 from tests.engine.edit.policies_of_tiny import MODEL, heads, policies
 from tests.engine.heads_of_tiny import config_of, saved
+from tests.train.test_interruptions import signalled
+from tests.train.test_train import Silent
 
 TEACHER = teacher_of(MODEL, torch.arange(MODEL.vocab_size))
 END = min(MODEL.codec.eos_ids)
@@ -186,6 +192,26 @@ def test_the_command_writes_policies_that_edit(data, adapters, tmp_path, capsys)
     assert main(options(data, again, adapters, "epochs=1", "rate=1e-9", f"start={folder}")) == 0
     assert json.loads((again / "card.json").read_text())["start"]["tokens_learnt_from"] == card["tokens_learnt_from"]
     assert main(options(data, tmp_path / "x", other, f"start={folder}")) == 2
+
+
+def test_an_interrupted_run_reads_its_texts_again_and_goes_on_to_the_same_weights(data, adapters, tmp_path):
+    def spec(name):
+        report = Report()
+        found, _ = load_train(
+            options(data, tmp_path / name, adapters, "epochs=4", "versions=2")[1:], config_dir=None, report=report
+        )
+        assert found is not None, report
+        return found
+
+    whole, _ = train_levenshtein(spec("whole"), MODEL, Silent())
+    with pytest.MonkeyPatch.context() as patch:
+        signalled(patch, signal.SIGINT, 5)
+        with pytest.raises(KeyboardInterrupt):
+            train_levenshtein(spec("stopped"), MODEL, Silent())
+    resumed, _ = train_levenshtein(spec("stopped"), MODEL, Silent())
+    assert (resumed.tokens, resumed.loss) == (whole.tokens, whole.loss)
+    for name, weight in whole.objective.network.state_dict().items():
+        assert torch.equal(weight, resumed.objective.network.state_dict()[name]), name
 
 
 @pytest.mark.parametrize(
