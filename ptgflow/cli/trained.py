@@ -23,13 +23,14 @@ from ptgflow.train.card import (
     facts_of_oneshot,
 )
 from ptgflow.train.distilling import distill
+from ptgflow.train.edit_spec import LevenshteinSpec
 from ptgflow.train.job import train
 from ptgflow.train.levenshtein import train_levenshtein
 from ptgflow.train.measuring import acceptances
 from ptgflow.train.measuring_edits import edit_quality
 from ptgflow.train.oneshot import train_oneshot
 from ptgflow.train.saving import save_draft, save_heads
-from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 _MEASURED = "tokens a round on held-out prompts"
 _WEIGHTS: Final = "stages.SLOT.weights={folder}"

@@ -16,6 +16,7 @@ from ptgflow.engine.heads.target import base_of
 from ptgflow.engine.models.digest import file_digest
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.train.distilling import Distilled
+from ptgflow.train.edit_spec import LevenshteinSpec
 from ptgflow.train.learning import Trained
 from ptgflow.train.measuring import Acceptance
 from ptgflow.train.measuring_edits import EditQuality
@@ -24,7 +25,7 @@ from ptgflow.train.objectives.mdm import MdmObjective
 from ptgflow.train.objectives.objective import HeadObjective, Objective
 from ptgflow.train.objectives.oneshot import OneShotObjective
 from ptgflow.train.objectives.sdtt import SdttObjective
-from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 Facts = dict[str, object]
 

@@ -15,11 +15,11 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 from ptgflow.stages.shipped import shipped_heads
 from ptgflow.train.answers import answers_of
+from ptgflow.train.edit_spec import LevenshteinSpec
 from ptgflow.train.job import heads_to_start_from, whole_teacher
 from ptgflow.train.learning import AnswersOf, Trained, Watcher, gathered, learned
 from ptgflow.train.objectives.lessons import Lessons, Mistakes
 from ptgflow.train.objectives.levenshtein import LevenshteinObjective
-from ptgflow.train.spec import LevenshteinSpec
 
 
 def train_levenshtein(

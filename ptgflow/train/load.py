@@ -13,7 +13,8 @@ from ptgflow.diagnostics.suggest import hint
 from ptgflow.recipe.compose import as_dict, compose_config
 from ptgflow.recipe.load import locator, validated, with_custom_card
 from ptgflow.recipe.overrides import parse
-from ptgflow.train.spec import DistillSpec, LearningSpec, LevenshteinSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
+from ptgflow.train.edit_spec import LevenshteinSpec
+from ptgflow.train.spec import DistillSpec, LearningSpec, MdmSpec, OneShotSpec, SdttSpec, TrainSpec
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
