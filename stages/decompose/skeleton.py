@@ -75,7 +75,9 @@ class Skeleton(AbstractDecompose):
             return plain(prompt, f"max_tokens leaves too little room for {len(titles)} points")
         return Branches(
             items=tuple(
-                ask(prompt, point_request(prompt.text, titles, number, self._options.sentences), context, prefix=heading)
+                ask(
+                    prompt, point_request(prompt.text, titles, number, self._options.sentences), context, prefix=heading
+                )
                 for number, heading in enumerate(headings, 1)
             ),
             leads=leads,
