@@ -12,7 +12,7 @@ CODEC = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="fl
 
 def drafted(answer, limit=8):
     prompt = CODEC.encode("Points of an answer, 1. to 9.: 1.")
-    drafter = PlanForm(CODEC, prompt=len(prompt), prefix="1.")
+    drafter = PlanForm(codec=CODEC, prompt=len(prompt), prefix="1.")
     tree = drafter.propose((*prompt, *CODEC.encode(answer)), limit).tree
     assert len(tree) <= limit
     assert list(tree.parents) == list(range(-1, len(tree) - 1)), "a chain"
