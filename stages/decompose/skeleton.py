@@ -60,7 +60,7 @@ class Skeleton(AbstractDecompose):
             sampling=sampling.model_copy(update={"repetition_penalty": penalty}),
             seed=context.seed,
             stop=(f"\n{options.max_points + 1}.",),
-            drafter=PlanForm(context.model.codec, prompt=len(asked.token_ids), prefix=PLAN_PREFIX),
+            drafter=PlanForm(codec=context.model.codec, prompt=len(asked.token_ids), prefix=PLAN_PREFIX),
             length="fixed",
             visible=False,
         )
@@ -75,7 +75,9 @@ class Skeleton(AbstractDecompose):
             return plain(prompt, f"max_tokens leaves too little room for {len(titles)} points")
         return Branches(
             items=tuple(
-                ask(prompt, point_request(prompt.text, titles, number, self._options.sentences), context, prefix=heading)
+                ask(
+                    prompt, point_request(prompt.text, titles, number, self._options.sentences), context, prefix=heading
+                )
                 for number, heading in enumerate(headings, 1)
             ),
             leads=leads,

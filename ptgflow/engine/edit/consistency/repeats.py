@@ -64,7 +64,9 @@ def repeats(text: str, similar: float, by: str) -> tuple[Change, ...]:
             continue
         left[one.line.begin] -= 1
         begin, end = _with_space(text, one, alone=alone)
-        # Two sentences side by side share the space between them.
+        # What a line had before goes with all of it; two sentences side by side share the space between them.
+        while alone and changes and changes[-1].begin >= begin:
+            changes.pop()
         begin = max(begin, changes[-1].end) if changes else begin
         why = f"says what stands before: {text[other.begin : other.end]!r}"
         changes.append(Change(begin=begin, old=text[begin:end], new="", by=by, why=why))

@@ -75,10 +75,12 @@ class Reading:
 
     ask: EditAsk
     row: Known
-    slot: int
-    """Where its prompt is kept, and what is read of it."""
+    number: int
+    """Of its row among the texts that are kept."""
     at: int = 0
     """Its first token that is not scored."""
+    left: int = 0
+    """Its first token that is read."""
     found: list[Better] = field(default_factory=list[Better])
 
     @property

@@ -1,4 +1,4 @@
-"""Texts of many rows scored by a model: their prompts and what did not change since the last time stay read."""
+"""Texts of many rows scored by a model: what they share is read once, and what did not change is not read again."""
 
 from collections.abc import Sequence
 from typing import Final, final
@@ -7,16 +7,32 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ptgflow.engine.canvas.kept_texts import KeptTexts
 from ptgflow.engine.edit.locating.known import Known, Reading
 from ptgflow.engine.edit.rules import EditAsk
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.slots import RowInput
+from ptgflow.engine.passes.interface import ModelPass
+from ptgflow.engine.slots import RowInput, SlotCache
 from ptgflow.engine.trees import TokenTree
 
-_READ: Final = 512
-"""Tokens of a prompt that are read in a pass."""
 _FORKS: Final = 16
 """Places at which branches are scored in a pass."""
+
+
+@final
+class _Reader:
+    """A pass of the model itself, which has its cache already."""
+
+    def __init__(self, run: ModelPass) -> None:
+        self._run = run
+
+    def new_cache(self, budget: int | None = None) -> SlotCache:
+        assert budget is None, "the pass was opened with its budget"
+        return self._run.cache
+
+    def __call__(self, cache: SlotCache, inputs: Sequence[RowInput]) -> Tensor:
+        del cache
+        return self._run(inputs)
 
 
 @final
@@ -30,37 +46,41 @@ class Scorer:
             RunError: whatever opening a pass raises.
         """
         self._pass = model.open_pass()
+        self._texts = KeptTexts(_Reader(self._pass))
         self._context = model.context_length
         self._start = model.codec.start_id
         self._rows: dict[int, Known] = {}
-        self._slots: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+        """Of rows that are read, or will be in this round."""
+        self._last: int | None = None
+        """A text that has ended, since the next one may begin as it did: the parts of an answer come one by one."""
 
     def opened(self, ask: EditAsk, ahead: int) -> Reading:
-        """A text that is read as far as it was before, up to `ahead` tokens before the first that has changed.
-
-        Raises:
-            SlotsFullError: there is no memory for its prompt.
-        """
+        """A text that is read as far as it was before, up to `ahead` tokens before the first that has changed."""
         row = self._rows.setdefault(ask.row, Known(ask.prompt_ids or (self._start,)))
-        at = row.unchanged(ask.token_ids, ahead) if ask.row in self._slots else 0
-        if ask.row not in self._slots:
-            self._slots[ask.row] = self._pass.cache.admit()
-            self._take_in(self._slots[ask.row], row.prompt[:-1])
-        slot = self._slots[ask.row]
-        self._pass.cache.rollback(slot, len(row.prompt) - 1 + at)
+        at = row.unchanged(ask.token_ids, ahead) if ask.row in self._numbers else 0
+        if ask.row not in self._numbers:
+            self._numbers[ask.row] = self._texts.admit(row.prompt)
         row.read, row.scored, row.moved = ask.token_ids, row.scored[:at], False
         row.tried = {(place, token) for place, token in row.tried if place < at}
-        return Reading(ask, row, slot, at)
+        return Reading(ask, row, self._numbers[ask.row], at)
 
     def free(self, row: int) -> None:
-        """Forget a text."""
+        """Forget a text; what it begins with is known until another one ends."""
         self._rows.pop(row, None)
-        self.drop(row)
+        number = self._numbers.pop(row, None)
+        if number is None:
+            return
+        if self._last is not None:
+            self._texts.free(self._last)
+        self._last = number
 
     def drop(self, row: int) -> None:
-        """Free the memory that a text takes; it is read anew when it is wanted again."""
-        if row in self._slots:
-            self._pass.cache.free(self._slots.pop(row))
+        """Free the memory that a text takes, and that of the last one; it is read anew when it is wanted again."""
+        for number in (self._numbers.pop(row, None), self._last):
+            if number is not None:
+                self._texts.free(number)
+        self._last = None
 
     def score(self, readings: Sequence[Reading], ahead: int) -> list[Float[Tensor, "nodes vocab"]]:
         """The next stretch of each text: log-probabilities at each of its places, and at as many behind as count.
@@ -70,14 +90,19 @@ class Scorer:
         """
         for one in readings:
             self._make_room(one, ahead)
+        ends = self._texts.ready({one.number: one.ask.token_ids[one.left : one.at] for one in readings})
         shown = [one.shown(ahead) for one in readings]
         inputs = [
             # What follows the last token is not asked.
-            RowInput(row=one.slot, tokens=(one.before(one.at),), tree=TokenTree.chain(tokens[:-1]))
+            RowInput(row=ends[one.number].row, tokens=ends[one.number].tokens, tree=TokenTree.chain(tokens[:-1]))
             for one, tokens in zip(readings, shown, strict=True)
         ]
         laws = list(torch.split(self._pass(inputs).log_softmax(dim=-1), [len(tokens) for tokens in shown]))
-        self._pass.cache.commit({one.slot: range(len(one.stretch)) for one in readings})
+        read = {
+            one.number: RowInput(row=given.row, tokens=(*given.tokens, *tokens[: len(one.stretch) - 1]))
+            for one, given, tokens in zip(readings, inputs, shown, strict=True)
+        }
+        self._texts.commit(read)
         for one, law in zip(readings, laws, strict=True):
             tokens = torch.tensor([one.ask.token_ids[place] for place in one.stretch], device=law.device)
             one.row.scored += law[: len(tokens)].gather(1, tokens[:, None])[:, 0].tolist()
@@ -99,10 +124,9 @@ class Scorer:
         found: list[Tensor] = []
         for begin in range(0, len(places), _FORKS):
             some, own = places[begin : begin + _FORKS], trees[begin : begin + _FORKS]
-            cache, forks = self._pass.cache, list[int]()
+            forks: list[int] = []
             try:
-                # What is read of a text ends before its last token that is scored.
-                forks += (cache.fork(one.slot, cache.length(one.slot) - one.at + place) for one, place in some)
+                forks += (self._forked(one, place) for one, place in some)
                 inputs = [
                     RowInput(row=fork, tokens=(one.before(place),), tree=tree)
                     for fork, (one, place), tree in zip(forks, some, own, strict=True)
@@ -110,23 +134,18 @@ class Scorer:
                 found += torch.split(self._pass(inputs).log_softmax(dim=-1), [1 + len(tree) for tree in own])
             finally:
                 for fork in forks:
-                    cache.free(fork)
+                    self._pass.cache.free(fork)
         return found
 
-    def _take_in(self, slot: int, tokens: Sequence[int]) -> None:
-        """Read what is not scored."""
-        for begin in range(0, len(tokens), _READ):
-            some = tuple(tokens[begin : begin + _READ])
-            self._pass([RowInput(row=slot, tokens=some, wanted=False)])
-            self._pass.cache.commit({slot: range(len(some))})
+    def _forked(self, one: Reading, place: int) -> int:
+        """What is before the token before a place, once more."""
+        slot = self._texts.slot(one.number)
+        assert slot is not None, "the text is read beyond the place"
+        return self._pass.cache.fork(slot, len(one.row.prompt) + place - one.left - 1)
 
     def _make_room(self, one: Reading, ahead: int) -> None:
         """A text that is longer than the model's context goes on behind its prompt and half of what has room there."""
-        prompt, slot, ids = one.row.prompt, one.slot, one.ask.token_ids
-        needed = 1 + len(one.shown(ahead))
-        if self._pass.cache.length(slot) + needed <= self._context or not one.at:
-            return
-        kept = max((self._context - len(prompt) - needed) // 2, 1)
-        self._pass.cache.rollback(slot, len(prompt) - 1)
-        self._take_in(slot, (prompt[-1], *ids[max(one.at - kept, 0) : one.at - 1]))
-        one.row.moved = True
+        prompt, shown = len(one.row.prompt), len(one.shown(ahead))
+        if prompt + one.at - one.left + shown > self._context and one.at:
+            one.left = max(one.at - max((self._context - prompt - 1 - shown) // 2, 1), 0)
+            one.row.moved = True
