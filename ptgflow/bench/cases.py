@@ -12,7 +12,6 @@ from ptgflow.diagnostics.codes.recipe import UNKNOWN_KEY
 from ptgflow.diagnostics.codes.runtime import BAD_INPUT_LINE, EMPTY_PROMPT, FILE_PROBLEM
 from ptgflow.diagnostics.suggest import hint
 from ptgflow.errors import RunError
-from ptgflow.executors.request import Ask
 from ptgflow.train.files import json_lines, text_of
 
 _REQUESTS: Final = ("prompt", "question", "serial", "request", "instruction")
@@ -31,12 +30,6 @@ class Case:
     category: str = ""
     references: tuple[str, ...] = ()
     """What people made of it."""
-
-    def ask(self, kind: str) -> Ask:
-        """As a request of an executor."""
-        if kind == "Text":
-            return Ask(id=self.id, text=self.words)
-        return Ask(id=self.id, canvas=self.words) if kind == "Canvas" else Ask(id=self.id, prompt=self.words)
 
 
 @dataclass(frozen=True, slots=True)

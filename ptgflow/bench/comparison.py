@@ -12,7 +12,7 @@ from ptgflow.bench.judging import Judge, Judged
 from ptgflow.bench.keeping import Keeper
 from ptgflow.bench.load import Lineup
 from ptgflow.bench.machine import machine_of
-from ptgflow.bench.race import race
+from ptgflow.bench.race import Tell, race
 from ptgflow.bench.spec import TRANSFORMERS
 from ptgflow.bench.summary import Row, summary
 from ptgflow.diagnostics.codes.runtime import WRONG_INPUT_KIND
@@ -115,10 +115,10 @@ class Comparison:
         """What the finished cases amount to."""
         return summary(self._judged, baseline=self._lineup.baseline)
 
-    def run(self, keeper: Keeper | None) -> Generator[Judged, None, None]:
+    def run(self, keeper: Keeper | None, tell: Tell) -> Generator[Judged, None, None]:
         """Each case as it is finished; the file holds what is finished even where this is interrupted."""
         try:
-            for heat in race(self._contenders, self._cases, repeats=self._lineup.spec.repeats):
+            for heat in race(self._contenders, self._cases, repeats=self._lineup.spec.repeats, tell=tell):
                 self._judged.append(self._judge(heat))
                 if keeper is not None:
                     keeper.now_and_then(lambda: self.facts(summed=False))

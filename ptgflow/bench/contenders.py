@@ -14,6 +14,7 @@ from ptgflow.contracts.settings import Generation
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.passes.precision import FLOATS
 from ptgflow.executors.events import Event
+from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Metrics, Result
 
 
@@ -67,7 +68,7 @@ class RecipeContender:
     def answer(self, case: Case) -> Answer:
         """Work on a case; what goes wrong with it is in the answer."""
         begin = time.perf_counter()
-        happened = list(self._plan.run_many([case.ask(self._kind)]))
+        happened = list(self._plan.run_many([_ask(case, self._kind)]))
         seconds = time.perf_counter() - begin
         for text in {one.text for one in happened if isinstance(one, Event) and one.kind == "warning"} - self._warned:
             self._warned.add(text)
@@ -88,6 +89,13 @@ class RecipeContender:
             how=result.how,
             stages=tuple((stage.name, stage.wall_s) for stage in metrics.stages),
         )
+
+
+def _ask(case: Case, kind: str) -> Ask:
+    """A case as a request of an executor."""
+    if kind == "Text":
+        return Ask(id=case.id, text=case.words)
+    return Ask(id=case.id, canvas=case.words) if kind == "Canvas" else Ask(id=case.id, prompt=case.words)
 
 
 def _guided(metrics: Metrics) -> int:

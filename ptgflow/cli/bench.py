@@ -73,8 +73,18 @@ def _run(
     """All cases; whoever waits sees how far it is."""
     title = f"{len(comparison.labels)} systems on {count} requests"
     begin = time.monotonic()
-    with View(console, title) as view, closing(comparison.run(keeper)) as judged:
-        view.stage("requests finished", 0, count, "every system answers once before it counts")
-        for done, _ in enumerate(judged, start=1):
-            left = (time.monotonic() - begin) / done * (count - done)
-            view.stage("requests finished", done, count, f"{time.strftime('%H:%M:%S', time.gmtime(left))} left")
+    with View(console, title) as view:
+
+        def tell(done: int, total: int) -> None:
+            nonlocal begin
+            note = "warming up"
+            if done:
+                left = (time.monotonic() - begin) / done * (total - done)
+                note = f"{time.strftime('%H:%M:%S', time.gmtime(left))} left"
+            else:
+                begin = time.monotonic()
+            view.stage("answers", done, total, note)
+
+        with closing(comparison.run(keeper, tell)) as judged:
+            for _ in judged:
+                pass

@@ -96,12 +96,15 @@ def test_all_repetitions_take_turns(here, monkeypatch):
             calls.append(self.label + case.id)
             return Answer(seconds=1.0)
 
-    heats = race([One("x"), One("y"), One("z")], [Case(id="1", words="a"), Case(id="2", words="b")], repeats=2)
+    told = []
+    cases = [Case(id="1", words="a"), Case(id="2", words="b")]
+    heats = race([One("x"), One("y"), One("z")], cases, repeats=2, tell=lambda done, of: told.append((done, of)))
     assert [(heat.case.id, {name: len(found) for name, found in heat.answers.items()}) for heat in heats] == [
         ("1", {"x": 2, "y": 2, "z": 2}),
         ("2", {"x": 2, "y": 2, "z": 2}),
     ]
     assert " ".join(calls) == "x1 y1 z1 x1 y1 z1 y1 z1 x1 y2 z2 x2 z2 x2 y2"
+    assert told == [(0, 12)] * 3 + [(done, 12) for done in range(12)]
 
 
 def test_editors_of_texts(capfd, here):
@@ -217,7 +220,7 @@ def test_an_interruption_keeps_the_finished_requests(here):
     argv = [*PTGFLOW, "bench", "recipes=[ar]", *TINY, "repeats=3", "output=o.json"]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert any("requests finished" in line for line in process.stderr), "it began"
+    assert any("answers 0 of" in line for line in process.stderr), "it began"
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
