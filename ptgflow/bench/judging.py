@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from ptgflow.bench.cases import Case
 from ptgflow.bench.contenders import Answer
-from ptgflow.bench.measures.coverage import coverage
+from ptgflow.bench.measures.coverage import coverage, filled
 from ptgflow.bench.measures.perplexity import Scorer
 from ptgflow.bench.measures.repetition import distinct, repeated
 from ptgflow.bench.measures.rouge import rouge_l
@@ -31,6 +31,7 @@ class Quality:
     repeated_4: float | None
     distinct: tuple[float | None, ...]
     """For n-grams of one to three words."""
+    filled: float | None
     coverage: float | None
     rouge_l: float | None = None
     """Against the reference's answer, as is `chrf`."""
@@ -131,6 +132,7 @@ class Judge:
             perplexity=math.exp(surprise.nats / surprise.tokens) if surprise.tokens else None,
             repeated_4=repeated(answer.text),
             distinct=tuple(distinct(answer.text, size) for size in (1, 2, 3)),
+            filled=filled(answer.points),
             coverage=coverage(answer.points),
             changed=answer.text != case.words if self._kind == "Text" else None,
             **compared,

@@ -48,6 +48,7 @@ class Row:
     """Of all texts together: the exponential of nats a token."""
     repeated_4: float | None
     distinct: tuple[float | None, ...]
+    filled: float | None
     coverage: float | None
     rouge_l: float | None
     chrf: float | None
@@ -98,6 +99,7 @@ def _row(label: str, judged: Sequence[Judged], baseline: str | None) -> Row:
         perplexity=_perplexity(known),
         repeated_4=mean([one.repeated_4 for one in known]),
         distinct=tuple(mean([one.distinct[at] for one in known]) for at in range(3)),
+        filled=mean([one.filled for one in known]),
         coverage=mean([one.coverage for one in known]),
         rouge_l=mean([one.rouge_l for one in known]),
         chrf=mean([one.chrf for one in known]),

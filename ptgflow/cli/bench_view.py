@@ -36,6 +36,7 @@ _QUALITY: Final[tuple[_Column, ...]] = (
     ("distinct-1", lambda row: _percent(row.distinct[0])),
     ("-2", lambda row: _percent(row.distinct[1])),
     ("-3", lambda row: _percent(row.distinct[2])),
+    ("filled", lambda row: _percent(row.filled)),
     ("covered", lambda row: _percent(row.coverage)),
     ("ROUGE-L", lambda row: _percent(row.rouge_l)),
     ("chrF", lambda row: _number(row.chrf, 1)),
@@ -63,9 +64,10 @@ def tables(setting: Setting, rows: Sequence[Row], judged: Sequence[Judged]) -> s
 def _head(setting: Setting, compared: int) -> str:
     how = "greedy" if setting.temperature == 0 else f"temperature {setting.temperature:g}"
     theirs = "" if setting.transformers_dtype is None else f", transformers in {setting.transformers_dtype}"
+    requests = f"{compared} request{'s' if compared != 1 else ''}"
     return (
-        f"{setting.model}, weights in {setting.dtype}{theirs}; {compared} requests, {setting.max_tokens} tokens at "
-        f"most, {how}; medians of {setting.repeats}, taking turns\n{setting.machine}"
+        f"{setting.model}, weights in {setting.dtype}{theirs}; {requests}, {setting.max_tokens} tokens at most, {how}; "
+        f"medians of {setting.repeats}, taking turns\n{setting.machine}"
     )
 
 

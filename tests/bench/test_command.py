@@ -146,7 +146,7 @@ def test_what_one_does_not_answer_is_left_out_and_said(capfd, here):
     assert "PTG623" in err
     assert "draft_verify did not answer b" in err
     assert "PTG602" in err
-    assert "; 1 requests" in out
+    assert "; 1 request," in out
     assert "draft_verify" in out
     assert "mtp" not in out
     code, out, _ = call(capfd, "recipes=[mtp]", *TINY, "ids=[b]", "repeats=1")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptgflow.bench.measures.chrf import Chrf, absence
-from ptgflow.bench.measures.coverage import coverage, covered
+from ptgflow.bench.measures.coverage import coverage, covered, filled
 from ptgflow.bench.measures.edits import cut, edits_of, f_half, gleu
 from ptgflow.bench.measures.perplexity import Scorer
 from ptgflow.bench.measures.repetition import distinct, repeated
@@ -120,6 +120,8 @@ def test_a_point_is_covered_by_words_on_its_subject(title, text, expected):
 
 def test_coverage_is_of_answers_in_parts():
     assert coverage([(None, "All of it.")]) is None
+    assert filled([(None, "All of it.")]) is None
+    assert filled([("Name", "Ada"), ("Age", "Age: "), ("Town", "")]) == pytest.approx(1 / 3)
     assert coverage([("Sleep well", "Sleep well: sleeping helps."), ("Eat well", "")]) == 0.5
 
 

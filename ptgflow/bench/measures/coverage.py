@@ -17,11 +17,22 @@ def covered(title: str | None, text: str) -> bool:
     It is when, behind the title that it opens with, it has words, and one of these agrees in its first five letters
     with a word of the title of at least four letters. Where the title has no such word, words are enough.
     """
-    head, said = words_of(title or ""), words_of(text)
-    if said[: len(head)] == head:
-        said = said[len(head) :]
-    about = {word[:_STEM] for word in head if len(word) >= _SHORTEST}
+    said = _behind(title, text)
+    about = {word[:_STEM] for word in words_of(title or "") if len(word) >= _SHORTEST}
     return bool(said) and (not about or not about.isdisjoint(word[:_STEM] for word in said))
+
+
+def _behind(title: str | None, text: str) -> list[str]:
+    """The words of a part without the title that it opens with."""
+    head, said = words_of(title or ""), words_of(text)
+    return said[len(head) :] if said[: len(head)] == head else said
+
+
+def filled(points: Sequence[tuple[str | None, str]]) -> float | None:
+    """Share of the parts, title and text each, that have words; None of an answer that was not split."""
+    if len(points) < 2:
+        return None
+    return sum(bool(_behind(title, text)) for title, text in points) / len(points)
 
 
 def coverage(points: Sequence[tuple[str | None, str]]) -> float | None:
