@@ -5,8 +5,8 @@ from typing import Any
 
 from ptgflow.contracts import Draft, Text, Verified
 from ptgflow.engine.models.codec import Codec
+from ptgflow.engine.sentences import crop_to_sentence
 from ptgflow.engine.text_stream import cut_tokens
-from ptgflow.stages.decompose.sentences import crop_to_sentence
 
 
 def whole_sentences(text: Text, codec: Codec) -> Text:

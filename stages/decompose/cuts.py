@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ptgflow.stages.decompose.sentences import split_paragraphs, split_sentences
+from ptgflow.engine.sentences import split_paragraphs, split_sentences
 
 Decode = Callable[[Sequence[int]], str]
 

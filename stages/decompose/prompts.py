@@ -42,17 +42,22 @@ PLAN_EXAMPLE: Final = (
 )
 
 
-def point_request(question: str, titles: Sequence[str], number: int) -> str:
+_COUNTS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def point_request(question: str, titles: Sequence[str], number: int, sentences: int) -> str:
     """Asks for the text of one point, the whole skeleton in sight.
 
     Args:
         question: The user's request.
         titles: The skeleton.
         number: Which point, counted from 1.
+        sentences: About how many it should have, at least 1 and at most 12.
     """
+    size = f"{_COUNTS[sentences - 2]} or {_COUNTS[sentences - 1]} sentences" if sentences > 1 else "one sentence"
     return (
         f"{question.strip()}\n\nOutline of the answer:\n{render_points(titles)}\n\n"
-        f"Write point {number} of the answer, in one or two sentences."
+        f"Write point {number} of the answer, in {size}."
     )
 
 

@@ -8,6 +8,7 @@ from ptgflow.stages.base import AbstractDecompose, StageContext, Work
 from ptgflow.stages.decompose.budget import shares
 from ptgflow.stages.decompose.conversation import ask
 from ptgflow.stages.decompose.plain import plain
+from ptgflow.stages.decompose.plan_drafter import PlanForm
 from ptgflow.stages.decompose.plan_text import parse_points
 from ptgflow.stages.decompose.prompts import (
     PLAN_EXAMPLE,
@@ -59,6 +60,8 @@ class Skeleton(AbstractDecompose):
             sampling=sampling.model_copy(update={"repetition_penalty": penalty}),
             seed=context.seed,
             stop=(f"\n{options.max_points + 1}.",),
+            drafter=PlanForm(context.model.codec, prompt=len(asked.token_ids), prefix=PLAN_PREFIX),
+            length="fixed",
             visible=False,
         )
         text = PLAN_PREFIX + decoded.text
@@ -72,7 +75,9 @@ class Skeleton(AbstractDecompose):
             return plain(prompt, f"max_tokens leaves too little room for {len(titles)} points")
         return Branches(
             items=tuple(
-                ask(prompt, point_request(prompt.text, titles, number), context, prefix=heading)
+                ask(
+                    prompt, point_request(prompt.text, titles, number, self._options.sentences), context, prefix=heading
+                )
                 for number, heading in enumerate(headings, 1)
             ),
             leads=leads,

@@ -24,6 +24,9 @@ class SkeletonOptions(StageOptions):
             raise ValueError(f"it is above max_points, {most}")
         return value
 
+    sentences: int = Field(
+        default=2, ge=1, le=12, description="sentences that a point is asked for: so many, or one less"
+    )
     plan_tokens: int = Field(default=96, ge=8, le=2048, description="most tokens of the skeleton")
     router: Literal["rules", "model"] | None = Field(
         default="rules", description="who decides whether a request is fit for splitting; null: always split"

@@ -1,8 +1,10 @@
 """Edit-Based Refinement: the table of editors."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from ptgflow.contracts import Canvas, Capability, Contract, MethodSpec, Paradigm, StageOptions, Text
+from ptgflow.contracts import Canvas, Capability, Conflict, Contract, MethodSpec, Paradigm, StageOptions, Text
 
 
 class EditOptions(StageOptions):
@@ -15,13 +17,27 @@ class LocateReviseOptions(EditOptions):
     """When a token is unlikely, and when another one is better."""
 
     weak: float = Field(default=0.05, gt=0.0, lt=1.0, description="tokens of at most this probability are looked at")
-    candidates: int = Field(default=8, ge=1, le=64, description="tokens that are tried in the place of one")
-    ahead: int = Field(default=8, ge=0, le=64, description="tokens behind it whose probability counts")
+    by: Literal["target", "masked"] = Field(
+        default="target",
+        description="who proposes tokens: the model by the text before, or with adapters for canvases by both sides",
+    )
+    weights: str | None = Field(
+        default=None, description="a folder with adapters for canvases; null: those that ship for the model"
+    )
+    candidates: int = Field(default=4, ge=1, le=64, description="tokens that are tried in the place of one")
+    ahead: int = Field(default=4, ge=0, le=64, description="tokens behind it whose probability counts")
     gain: float = Field(
         default=2.0,
         ge=0.0,
         description="least rise of their log-probability together, in nats; of those behind it alone, where it goes",
     )
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.by == "masked" or self.weights is None:
+            return found
+        reason = "weights are adapters for canvases, and by=target proposes without any"
+        return (*found, Conflict(reason=reason, remedies=("by=masked", "weights=null")))
 
 
 class TaggerOptions(EditOptions):
@@ -42,6 +58,31 @@ class TaggerOptions(EditOptions):
     )
 
 
+class ConsistencyOptions(EditOptions):
+    """What is put right in a whole."""
+
+    rounds: int = Field(default=4, ge=1, le=32, description="most rounds: what is repeated goes first, then the layout")
+    similar: float | None = Field(
+        default=0.9,
+        ge=0.5,
+        le=1.0,
+        description="share of their words that two sentences have in common, from which the later one is taken out; "
+        "null: none is",
+    )
+    layout: Literal["alike"] | None = Field(
+        default="alike",
+        description="numbers of items go up one by one, and items, their titles and headings are set as most are; "
+        "null: they stay",
+    )
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        found = super().conflicts()
+        if self.similar is not None or self.layout is not None:
+            return found
+        reason = "with similar=null and layout=null there is nothing to do"
+        return (*found, Conflict(reason=reason, remedies=("similar=0.9", "layout=alike")))
+
+
 METHODS = (
     MethodSpec(
         paradigm=Paradigm.EDIT,
@@ -60,6 +101,14 @@ METHODS = (
         options=TaggerOptions,
         extra="edit",
         implementation="ptgflow.stages.edit.tagger:Tagger",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.EDIT,
+        name="consistency",
+        summary="sentences that parts repeat are taken out, and lists and headings are set alike",
+        reference="Skeleton-of-Thought, arXiv 2307.15337, on what its points do not know of one another",
+        options=ConsistencyOptions,
+        implementation="ptgflow.stages.edit.consistency:ConsistencyOfWholes",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,

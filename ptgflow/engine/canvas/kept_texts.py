@@ -1,12 +1,13 @@
-"""The texts before canvases and their keys and values: read once, shared where they begin alike, in stretches."""
+"""Texts of many rows and their keys and values: read once, shared where they begin alike, in stretches."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, Protocol, final
 
-from ptgflow.engine.canvas.gated_pass import GatedPass
+from torch import Tensor
+
 from ptgflow.engine.prefixes import Shared, shared_beginning, shared_length
-from ptgflow.engine.slots import RowInput
+from ptgflow.engine.slots import RowInput, SlotCache
 
 STRETCH: Final = 512
 """Most tokens of texts in a pass: what more of them compute together no longer lies in a processor's caches."""
@@ -21,14 +22,26 @@ class _Text:
     """Whose keys and values are kept."""
 
 
+class TextPass(Protocol):
+    """What reads texts into a cache."""
+
+    def new_cache(self, budget: int | None = None) -> SlotCache:
+        """Slots for texts, in at most `budget` bytes."""
+        ...
+
+    def __call__(self, cache: SlotCache, inputs: Sequence[RowInput]) -> Tensor:
+        """Read."""
+        ...
+
+
 @final
 class KeptTexts:
     """Which tokens of each row's text are in the cache. Texts may change from pass to pass, and adapters are off."""
 
-    def __init__(self, gated: GatedPass, *, budget: int | None = None) -> None:
+    def __init__(self, reading: TextPass, *, budget: int | None = None) -> None:
         """Keep at most `budget` bytes; None: no bound."""
-        self._pass = gated
-        self.cache: Final = gated.new_cache(budget)
+        self._pass = reading
+        self.cache: Final = reading.new_cache(budget)
         self._texts: dict[int, _Text] = {}
         self._next = 0
 
@@ -44,6 +57,10 @@ class KeptTexts:
         slot = self._texts.pop(row).slot
         if slot is not None:
             self.cache.free(slot)
+
+    def slot(self, row: int) -> int | None:
+        """Where a row's keys and values are; None until something of it is read."""
+        return self._texts[row].slot
 
     def ready(self, behind: Mapping[int, Sequence[int]]) -> dict[int, RowInput]:
         """Make ready to read the ends of some rows' texts, of each at least its last token.

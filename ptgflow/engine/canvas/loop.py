@@ -14,13 +14,13 @@ from ptgflow.engine.canvas.request import CanvasRequest
 from ptgflow.engine.canvas.rules import CanvasAsk, Denoiser
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.rounds import RowId
-from ptgflow.engine.row_loop import RowLoop
+from ptgflow.engine.source_loop import SourceLoop
 
 Lines = Float[Tensor, "lines vocab"]
 
 
 @final
-class CanvasLoop(RowLoop[CanvasRequest, CanvasAsk, Lines, CanvasRow]):
+class CanvasLoop(SourceLoop[CanvasRequest, CanvasAsk, Lines, CanvasRow]):
     """Fills canvases with one denoiser."""
 
     def __init__(self, model: LoadedModel, denoiser: Denoiser, *, max_rows: int) -> None:
@@ -62,7 +62,7 @@ class CanvasLoop(RowLoop[CanvasRequest, CanvasAsk, Lines, CanvasRow]):
         """One pass over all rows; of each what the model says, steered where guidance steers."""
         asks: list[CanvasAsk] = []
         for one in rows:
-            ask = self._rows[one].ask(self._active[one])
+            ask = self._rows[one].ask(self._numbers[one])
             asks += [ask, replace(ask, row=self._without[one])] if one in self._without else [ask]
         lines = iter(self._source.predict(asks))
         found: list[Tensor] = []

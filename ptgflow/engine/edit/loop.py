@@ -1,77 +1,48 @@
 """The loop over texts: show an editor all that are not done, take in what it rewrites; rows diverge freely."""
 
-from collections import deque
-from typing import Final, final
+from collections.abc import Sequence
+from typing import final
 
 from ptgflow.engine.edit.edit_row import EditRow
 from ptgflow.engine.edit.request import EditRequest
-from ptgflow.engine.edit.rules import Editor
+from ptgflow.engine.edit.rules import Editor, Revision
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.request import Decoded
-from ptgflow.engine.rounds import Round, RowId
+from ptgflow.engine.rounds import RowId
+from ptgflow.engine.row_loop import RowLoop
 
 
 @final
-class EditLoop:
-    """Refines texts with one editor, at most `max_rows` in a round; more wait, first come, first served.
-
-    What a row becomes does not depend on which others are there.
-    """
+class EditLoop(RowLoop[EditRequest, Revision, EditRow]):
+    """Refines texts with one editor. A round shows it every active text once."""
 
     def __init__(self, model: LoadedModel, editor: Editor, *, max_rows: int) -> None:
-        assert max_rows >= 1, "a loop has room for at least one row"
-        self._codec: Final = model.codec
+        super().__init__(model, max_rows=max_rows)
         self._editor = editor
-        self._max_rows = max_rows
-        self._next = 0
-        self._passes = 0
-        self._waiting: deque[RowId] = deque()
-        self._active: list[RowId] = []
-        self._rows: dict[RowId, EditRow] = {}
+        self._shown: set[RowId] = set()
+        """Rows of which the editor may know something, also while they wait again for want of memory."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether no row is there, active or waiting."""
-        return not self._rows
+    def _opened(self, request: EditRequest) -> EditRow:
+        return EditRow(request, self._model.codec)
 
-    def admit(self, request: EditRequest) -> RowId:
-        """Take in a text; it is looked at from the next round that has room."""
-        row_id = RowId(self._next)
-        self._next += 1
-        self._rows[row_id] = EditRow(request, self._codec)
-        self._waiting.append(row_id)
-        return row_id
+    def _tokens(self, request: EditRequest) -> int:
+        return len(request.prompt_ids) + len(request.token_ids)
 
-    def cancel(self, row: RowId) -> None:
-        """Drop a row that is waiting or active."""
-        assert row in self._rows, "only a row that has not finished can be cancelled"
-        self._leave(row)
+    def _enter(self, row: RowId) -> None:
+        self._shown.add(row)
 
-    def round(self) -> Round:
-        """Show the editor every active text once, and settle what it says."""
-        assert not self.idle, "a round needs a row"
-        while self._waiting and len(self._active) < self._max_rows:
-            self._active.append(self._waiting.popleft())
-        rows = list(self._active)
-        revisions = self._editor.revise([self._rows[one].ask(one) for one in rows])
-        self._passes += 1
-        finished: dict[RowId, Decoded] = {}
-        settled: dict[RowId, str] = {}
-        for one, revision in zip(rows, revisions, strict=True):
-            row = self._rows[one]
-            row.settle(self._passes, revision)
-            if row.finished:
-                finished[one] = row.decoded()
-                if row.request.visible:
-                    settled[one] = finished[one].text
-        for one in finished:
-            self._leave(one)
-        return Round(number=self._passes, rows=tuple(rows), finished=finished, failed={}, settled=settled)
+    def _predicted(self, rows: Sequence[RowId]) -> list[Revision]:
+        return self._editor.revise([self._rows[one].ask(one) for one in rows])
+
+    def _settle(
+        self, rows: Sequence[RowId], predicted: Sequence[Revision], failed: dict[RowId, Exception]
+    ) -> dict[RowId, str]:
+        del failed
+        for one, revision in zip(rows, predicted, strict=True):
+            self._rows[one].settle(self._passes, revision)
+        return {one: self._rows[one].decoded().text for one in rows if self._rows[one].finished}
 
     def _leave(self, row: RowId) -> None:
-        if row in self._waiting:
-            self._waiting.remove(row)
-        if row in self._active:
-            self._active.remove(row)
+        super()._leave(row)
+        if row in self._shown:
+            self._shown.remove(row)
             self._editor.free(row)
-        del self._rows[row]

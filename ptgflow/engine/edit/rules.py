@@ -42,7 +42,11 @@ class Editor(Protocol):
     """As in the table of methods."""
 
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
-        """One round: what to rewrite of each text. The result of a row must not depend on which others are there."""
+        """One round: what to rewrite of each text. The result of a row must not depend on which others are there.
+
+        Raises:
+            MemoryError: there is no memory for so many. What is known of them is as before, and fewer can be asked.
+        """
         ...
 
     def free(self, row: int) -> None:

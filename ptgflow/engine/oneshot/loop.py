@@ -8,11 +8,11 @@ from ptgflow.engine.oneshot.request import OneShotRequest
 from ptgflow.engine.oneshot.window_row import OneShotRow
 from ptgflow.engine.oneshot.windows import WindowAsk
 from ptgflow.engine.rounds import RowId
-from ptgflow.engine.row_loop import RowLoop
+from ptgflow.engine.source_loop import SourceLoop
 
 
 @final
-class OneShotLoop(RowLoop[OneShotRequest, WindowAsk, tuple[Seen, ...], OneShotRow]):
+class OneShotLoop(SourceLoop[OneShotRequest, WindowAsk, tuple[Seen, ...], OneShotRow]):
     """Writes texts with one network."""
 
     def _opened(self, request: OneShotRequest) -> OneShotRow:

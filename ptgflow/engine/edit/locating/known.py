@@ -1,6 +1,8 @@
 """What locate-and-revise knows of a text: its limits, what it has tried, and where a round has come to."""
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,9 +21,9 @@ class Limits:
 
     weak: float = 0.05
     """A token of at most this probability is looked at."""
-    candidates: int = 8
+    candidates: int = 4
     """So many tokens are tried in its place: the likeliest after the text before it."""
-    ahead: int = 8
+    ahead: int = 4
     """Tokens behind it whose probability counts."""
     gain: float = 2.0
     """Least rise of the log-probability of it and of these, in nats; of these alone, where it is taken out."""
@@ -31,14 +33,26 @@ class Limits:
 class Known:
     """What is known of a text from round to round."""
 
-    slot: int
     prompt: tuple[int, ...]
     mean: float = -math.inf
     """Log-likelihood a token of the text of the round before, and that text."""
     token_ids: tuple[int, ...] = ()
     text: str = ""
     tried: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
-    """Places and the tokens there for which nothing better was found, since anything changed."""
+    """Places and the tokens there for which nothing better was found, where nothing has changed since."""
+    scored: list[float] = field(default_factory=list[float])
+    """Log-probability of each token that was read last, from the first one on, and these tokens."""
+    read: tuple[int, ...] = ()
+    moved: bool = False
+    """Whether what is kept does not begin with the text's first token: there was no room for all of it."""
+
+    def unchanged(self, token_ids: Sequence[int], ahead: int) -> int:
+        """Up to which token what was read holds for another text, and what was tried: nothing near has changed."""
+        if self.moved:
+            return 0
+        pairs = zip(self.read[: len(self.scored)], token_ids, strict=False)
+        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return max(same - ahead, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +75,12 @@ class Reading:
 
     ask: EditAsk
     row: Known
+    number: int
+    """Of its row among the texts that are kept."""
     at: int = 0
     """Its first token that is not scored."""
-    total: float = 0.0
+    left: int = 0
+    """Its first token that is read."""
     found: list[Better] = field(default_factory=list[Better])
 
     @property
@@ -72,43 +89,51 @@ class Reading:
 
     @property
     def mean(self) -> float:
-        """Log-likelihood a token."""
-        return self.total / max(len(self.ask.token_ids), 1)
+        """Log-likelihood a token, of what is scored."""
+        return sum(self.row.scored) / max(len(self.row.scored), 1)
 
     def shown(self, ahead: int) -> tuple[int, ...]:
         """The stretch, and what counts of the text behind it."""
         return self.ask.token_ids[self.at : self.stretch.stop + ahead]
+
+    def before(self, place: int) -> int:
+        """The token before a place."""
+        return self.ask.token_ids[place - 1] if place else self.row.prompt[-1]
+
+    def behind(self, place: int, ahead: int) -> tuple[int, ...]:
+        """The tokens behind a place that count."""
+        return self.ask.token_ids[place + 1 : place + 1 + ahead]
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
     """What could stand at a place, and what stands behind it."""
 
-    place: int
     token: int
-    """NOTHING: what stands behind it follows what stands before."""
+    """NOTHING: what stands behind the place follows what stands before."""
+    path: tuple[int, ...]
+    """The token, if there is one, and what stands behind."""
     nodes: tuple[int, ...]
-    """Of the tree: the token's, if there is one, and those of what stands behind it."""
+    """Of the tree: those of the path, but for its last token, after which nothing is asked."""
 
 
-def branches(one: Reading, candidates: dict[int, list[int]], ahead: int) -> tuple[TokenTree, list[Branch]]:
-    """The shown text, and for each candidate a branch of it.
+def branches(behind: tuple[int, ...], tokens: Sequence[int], *, first: bool) -> tuple[TokenTree, list[Branch]]:
+    """A branch for each token that could stand at a place.
 
     Args:
-        one: the stretch.
-        candidates: for each place in doubt what could stand there.
-        ahead: tokens behind a place that belong to its branches.
+        behind: what stands behind the place, as far as it counts.
+        tokens: what could stand there.
+        first: whether the place is the text's first, which is never left empty.
     """
-    ids, shown = one.ask.token_ids, one.shown(ahead)
-    tokens, parents = list(shown), list(range(-1, len(shown) - 1))
+    nodes: list[int] = []
+    parents: list[int] = []
     found: list[Branch] = []
-    for place, tried in candidates.items():
-        behind = ids[place + 1 : place + 1 + ahead]
-        for token in (*tried, NOTHING):
-            path = (token, *behind) if token != NOTHING else behind
-            first = len(tokens)
-            for step, another in enumerate(path):
-                parents.append(len(tokens) - 1 if step else place - one.at - 1)
-                tokens.append(another)
-            found.append(Branch(place, token, tuple(range(first, len(tokens)))))
-    return TokenTree(tuple(tokens), tuple(parents)), found
+    for token in (*tokens, NOTHING):
+        path = (token, *behind) if token != NOTHING else behind
+        if not path or (first and token == NOTHING):
+            continue
+        begin = len(nodes)
+        nodes += path[:-1]
+        parents += [-1, *range(begin, begin + len(path) - 2)][: len(path) - 1]
+        found.append(Branch(token, path, tuple(range(begin, len(nodes)))))
+    return TokenTree(tuple(nodes), tuple(parents)), found

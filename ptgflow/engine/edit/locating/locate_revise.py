@@ -8,23 +8,19 @@ judgement in the place of trained ones.
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Final, final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ptgflow.engine.edit.changes import Change, between
-from ptgflow.engine.edit.locating.known import NOTHING, Better, Branch, Known, Limits, Reading, branches
+from ptgflow.engine.edit.locating.known import NOTHING, Better, Branch, Limits, Reading, branches
+from ptgflow.engine.edit.locating.proposers import ByTarget, Doubts, Proposer, likeliest, never_written
+from ptgflow.engine.edit.locating.scorer import Scorer
 from ptgflow.engine.edit.rules import EditAsk, Revision
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.slots import RowInput
-from ptgflow.engine.trees import TokenTree
-
-_READ: Final = 512
-"""Tokens of a prompt that are read in a pass."""
 
 
 @final
@@ -33,164 +29,114 @@ class LocateRevise:
 
     name: ClassVar[str] = "locate_revise"
 
-    def __init__(self, model: LoadedModel, limits: Limits) -> None:
+    def __init__(self, model: LoadedModel, limits: Limits, proposer: Proposer | None = None) -> None:
         """Open a pass of the model.
+
+        Args:
+            model: the judge.
+            limits: when it doubts, and when it is content.
+            proposer: who says what could stand there instead; None: the judge.
 
         Raises:
             RunError: whatever opening a pass raises.
         """
-        self._pass = model.open_pass()
+        self._proposer: Final = proposer or ByTarget()
+        self._scorer = Scorer(model)
         self._codec = model.codec
-        self._context = model.context_length
         self._limits = limits
-        self._rows: dict[int, Known] = {}
-        special = {*model.codec.tokenizer.all_special_ids, *model.codec.eos_ids}
-        self._never = torch.tensor(sorted(one for one in special if one < model.vocab_size), device=model.device)
+        self._never = never_written(model)
 
     def revise(self, asks: Sequence[EditAsk]) -> list[Revision]:
-        """Score every text; what its last round made less likely goes back, and what is unlikely is revised."""
-        readings = [Reading(ask, self._row(ask)) for ask in asks]
-        self._read(readings, doubting=True)
+        """Score every text; what its last round made less likely goes back, and what is unlikely is revised.
+
+        Raises:
+            SlotsFullError: there is no memory for so many.
+        """
+        try:
+            return self._revised(asks)
+        except (MemoryError, RuntimeError):
+            # A pass may have left anything.
+            for ask in asks:
+                self._scorer.drop(ask.row)
+            raise
+
+    def free(self, row: int) -> None:
+        """Drop what is known of a text."""
+        self._scorer.free(row)
+
+    def _revised(self, asks: Sequence[EditAsk]) -> list[Revision]:
+        readings = self._read(asks, doubting=True)
         revisions = [self._settled(one) for one in readings]
         # Otherwise the next round scores what this one has made.
         unsure = [at for at, ask in enumerate(asks) if ask.last and revisions[at].changes]
-        judged = [Reading(_after(asks[at], revisions[at]), readings[at].row) for at in unsure]
-        self._read(judged, doubting=False)
+        judged = self._read([_after(asks[at], revisions[at]) for at in unsure], doubting=False)
         for at, one in zip(unsure, judged, strict=True):
             if one.mean < one.row.mean:
                 revisions[at] = Revision()
         return revisions
 
-    def free(self, row: int) -> None:
-        """Drop a text's keys and values."""
-        known = self._rows.pop(row, None)
-        if known is not None:
-            self._pass.cache.free(known.slot)
-
-    def _row(self, ask: EditAsk) -> Known:
-        """A row whose prompt is read, but for its last token."""
-        if ask.row not in self._rows:
-            prompt = ask.prompt_ids or (self._codec.start_id,)
-            row = self._rows[ask.row] = Known(self._pass.cache.admit(), prompt)
-            self._take_in(row.slot, prompt[:-1])
-        return self._rows[ask.row]
-
-    def _take_in(self, slot: int, tokens: Sequence[int]) -> None:
-        """Read what is not scored."""
-        for begin in range(0, len(tokens), _READ):
-            some = tuple(tokens[begin : begin + _READ])
-            self._pass([RowInput(row=slot, tokens=some, wanted=False)])
-            self._pass.cache.commit({slot: range(len(some))})
-
-    def _make_room(self, one: Reading) -> None:
-        """A text that is longer than the model's context goes on behind its prompt and half of what has room there."""
-        prompt, slot, ids = one.row.prompt, one.row.slot, one.ask.token_ids
-        needed = 1 + len(one.shown(self._limits.ahead))
-        if self._pass.cache.length(slot) + needed <= self._context or not one.at:
-            return
-        kept = max((self._context - len(prompt) - needed) // 2, 1)
-        self._pass.cache.rollback(slot, len(prompt) - 1)
-        self._take_in(slot, (prompt[-1], *ids[max(one.at - kept, 0) : one.at - 1]))
-
-    def _read(self, readings: Sequence[Reading], *, doubting: bool) -> None:
+    def _read(self, asks: Sequence[EditAsk], *, doubting: bool) -> list[Reading]:
         """Score whole texts, and look for better tokens where one is in doubt."""
-        going = [one for one in readings if one.ask.token_ids]
-        while going:
-            self._score(going, doubting=doubting)
-            going = [one for one in going if one.at < len(one.ask.token_ids)]
-        for one in readings:
-            self._pass.cache.rollback(one.row.slot, len(one.row.prompt) - 1)
+        ahead = self._limits.ahead
+        readings = [self._scorer.opened(one, ahead) for one in asks]
+        while going := [one for one in readings if one.at < len(one.ask.token_ids)]:
+            begins = [one.at for one in going]
+            laws = self._scorer.score(going, ahead)
+            if doubting:
+                doubts = [
+                    Doubts(reading=one, begin=begin, law=law, places=places)
+                    for one, begin, law in zip(going, begins, laws, strict=True)
+                    if (places := self._doubted(one, begin))
+                ]
+                self._branch(doubts)
+        return readings
 
-    def _score(self, readings: Sequence[Reading], *, doubting: bool) -> None:
-        """One stretch of each text: its tokens' laws, and then what is better at those that are unlikely."""
-        for one in readings:
-            self._make_room(one)
-        laws = self._laws(readings, [TokenTree.chain(one.shown(self._limits.ahead)) for one in readings])
-        doubted = [self._doubted(one, law) for one, law in zip(readings, laws, strict=True)]
-        if not doubting:
-            doubted = [[] for _ in readings]
-        self._keep([one for one, places in zip(readings, doubted, strict=True) if not places])
-        branching = [
-            (one, law, *branches(one, self._candidates(one, law, places), self._limits.ahead))
-            for one, law, places in zip(readings, laws, doubted, strict=True)
-            if places
-        ]
-        if branching:
-            again = [one for one, *_ in branching]
-            found = self._laws(again, [tree for *_, tree, _ in branching])
-            for (one, law, _, tried), scores in zip(branching, found, strict=True):
-                one.found += self._better(one, law, tried, scores)
-            self._keep(again)
-
-    def _keep(self, readings: Sequence[Reading]) -> None:
-        """The stretch of each, whose last token is read with the next one, stays in the cache."""
-        self._pass.cache.commit({one.row.slot: range(len(one.stretch)) for one in readings})
-        for one in readings:
-            one.at = one.stretch.stop
-
-    def _laws(self, readings: Sequence[Reading], trees: Sequence[TokenTree]) -> list[Float[Tensor, "nodes vocab"]]:
-        """Log-probabilities after the token before each stretch, and after each node behind it."""
-        inputs = [
-            RowInput(
-                row=one.row.slot, tokens=(one.ask.token_ids[one.at - 1] if one.at else one.row.prompt[-1],), tree=tree
-            )
-            for one, tree in zip(readings, trees, strict=True)
-        ]
-        laws = self._pass(inputs).log_softmax(dim=-1)
-        return list(torch.split(laws, [1 + len(tree) for tree in trees]))
-
-    def _doubted(self, one: Reading, law: Float[Tensor, "nodes vocab"]) -> list[int]:
-        """Places of the stretch whose token is unlikely, and for which nothing was tried in vain."""
-        tokens = torch.tensor([one.ask.token_ids[place] for place in one.stretch], device=law.device)
-        scores = law[: len(tokens)].gather(1, tokens[:, None])[:, 0]
-        one.total += float(scores.sum())
-        unlikely = (scores <= math.log(self._limits.weak)).nonzero()[:, 0].tolist()
+    def _doubted(self, one: Reading, begin: int) -> list[int]:
+        """Places since `begin` whose token is unlikely, and for which nothing was tried in vain."""
+        ids, row, weak = one.ask.token_ids, one.row, math.log(self._limits.weak)
         # A text without a prompt begins with whatever its writer began with.
-        first = 0 if one.ask.prompt_ids else 1
-        places = [one.at + at for at in unlikely if one.at + at >= first]
-        return [place for place in places if (place, one.ask.token_ids[place]) not in one.row.tried]
+        first = max(begin, 0 if one.ask.prompt_ids else 1)
+        return [at for at in range(first, one.at) if row.scored[at] <= weak and (at, ids[at]) not in row.tried]
 
-    def _candidates(
-        self, one: Reading, law: Float[Tensor, "nodes vocab"], places: Sequence[int]
-    ) -> dict[int, list[int]]:
-        """For each place the likeliest tokens after the text before it."""
-        found: dict[int, list[int]] = {}
-        for place in places:
-            line = law[place - one.at].clone()
-            line[self._never] = -math.inf
-            line[one.ask.token_ids[place]] = -math.inf
-            found[place] = line.topk(min(self._limits.candidates, len(line))).indices.tolist()
-        return found
-
-    def _better(
-        self,
-        one: Reading,
-        law: Float[Tensor, "nodes vocab"],
-        tried: Sequence[Branch],
-        scores: Float[Tensor, "nodes vocab"],
-    ) -> Iterator[Better]:
-        """For each place its best candidate, where that is better by enough."""
-        best: dict[int, Better] = {}
-        for branch in tried:
-            place, ids = branch.place, one.ask.token_ids
-            at, behind = place - one.at, ids[place + 1 : place + 1 + self._limits.ahead]
-            path = behind if branch.token == NOTHING else (branch.token, *behind)
-            if not path or (not place and branch.token == NOTHING):
-                continue
-            # The line after node n is one further on, as the first one is after the token before the stretch.
-            lines = [scores[at], *(scores[node + 1] for node in branch.nodes[:-1])]
-            own = [float(line[token]) for line, token in zip(lines, path, strict=True)]
-            plain = [float(law[at + step, token]) for step, token in enumerate((ids[place], *behind))]
-            # A token does not go because it is unlikely: what stands behind it has to be likelier without it.
-            gain = sum(own) - sum(plain[1:] if branch.token == NOTHING else plain)
-            if place not in best or gain > best[place].gain:
-                after = 0.0 if branch.token == NOTHING else own[0]
-                best[place] = Better(place, branch.token, gain, plain[0], after)
-        for place, found in best.items():
-            if found.gain >= self._limits.gain:
-                yield found
+    def _branch(self, doubts: Sequence[Doubts]) -> None:
+        """Try what could stand in the doubtful places of each stretch."""
+        if not doubts:
+            return
+        at = [(one, place) for one in doubts for place in one.places]
+        tokens = [
+            several
+            for one, law in zip(doubts, self._proposer.laws(doubts), strict=True)
+            for several in likeliest(one, law, self._never, self._limits.candidates)
+        ]
+        grown = [
+            branches(one.reading.behind(place, self._limits.ahead), several, first=not place)
+            for (one, place), several in zip(at, tokens, strict=True)
+        ]
+        scored = self._scorer.branch([(one.reading, place) for one, place in at], [tree for tree, _ in grown])
+        for (one, place), (_, tried), scores in zip(at, grown, scored, strict=True):
+            best = self._best(one, place, tried, scores)
+            if best is not None and best.gain >= self._limits.gain:
+                one.reading.found.append(best)
             else:
-                one.row.tried.add((place, one.ask.token_ids[place]))
+                one.reading.row.tried.add((place, one.reading.ask.token_ids[place]))
+
+    def _best(
+        self, one: Doubts, place: int, tried: Sequence[Branch], scores: Float[Tensor, "nodes vocab"]
+    ) -> Better | None:
+        """The best branch of a place, if there is one."""
+        now = (one.reading.ask.token_ids[place], *one.reading.behind(place, self._limits.ahead))
+        lines = range(place - one.begin, place - one.begin + len(now))
+        plain = one.law[lines, now].tolist()
+        found: list[Better] = []
+        for branch in tried:
+            # The line after node n is one further on, as the first one is after the token before the place.
+            own = scores[[0, *(node + 1 for node in branch.nodes)], branch.path].tolist()
+            # A token does not go because it is unlikely: what stands behind it has to be likelier without it.
+            if branch.token == NOTHING:
+                found.append(Better(place, NOTHING, sum(own) - sum(plain[1:]), plain[0], 0.0))
+            else:
+                found.append(Better(place, branch.token, sum(own) - sum(plain), plain[0], own[0]))
+        return max(found, key=lambda better: better.gain, default=None)
 
     def _settled(self, one: Reading) -> Revision:
         """What the round makes of a text."""
@@ -200,17 +146,12 @@ class LocateRevise:
             why = f"taken back: log-likelihood a token {one.mean:.3f} below {row.mean:.3f}"
             return Revision(changes=between(ask.text, row.text, by=self.name, why=why), token_ids=row.token_ids)
         row.mean, row.text, row.token_ids = one.mean, ask.text, ask.token_ids
+        can = {better: change for better in one.found if (change := self._change(ask, better)) is not None}
+        row.tried |= {(better.place, ask.token_ids[better.place]) for better in one.found if better not in can}
         ids, changes = [[token] for token in ask.token_ids], []
-        for better in self._apart(one.found):
-            change = self._change(ask, better)
-            if change is None:
-                row.tried.add((better.place, ask.token_ids[better.place]))
-            else:
-                changes.append(change)
-                ids[better.place] = [] if better.token == NOTHING else [better.token]
-        if changes:
-            # Places move, and what stands around them is another one.
-            row.tried.clear()
+        for better in self._apart(list(can)):
+            changes.append(can[better])
+            ids[better.place] = [] if better.token == NOTHING else [better.token]
         return Revision(changes=tuple(changes), token_ids=tuple(itertools.chain.from_iterable(ids)))
 
     def _apart(self, found: Sequence[Better]) -> list[Better]:

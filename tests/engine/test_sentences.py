@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptgflow.stages.decompose.sentences import crop_to_sentence, split_paragraphs, split_sentences
+from ptgflow.engine.sentences import crop_to_sentence, split_paragraphs, split_sentences
 
 SENTENCES = [
     ("It rains. We stay in.", ["It rains. ", "We stay in."]),
