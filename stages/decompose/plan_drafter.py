@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, final
 
 from ptgflow.engine.models.codec import Codec
@@ -14,6 +15,7 @@ _LEAST: Final = 2
 
 
 @final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanForm:
     """Proposes the end of a line and the number of the next one; the target says whether it is so.
 
@@ -21,20 +23,15 @@ class PlanForm:
     little: a pass over four tokens takes hardly longer than one over a single token.
     """
 
-    def __init__(self, codec: Codec, *, prompt: int, prefix: str) -> None:
-        """Draft for one skeleton.
-
-        Args:
-            codec: of the target.
-            prompt: tokens of the prompt, which ends with `prefix`.
-            prefix: how the skeleton begins.
-        """
-        self._codec = codec
-        self._prompt = prompt
-        self._prefix = prefix
+    codec: Codec
+    """Of the target."""
+    prompt: int
+    """Tokens of the prompt, which ends with `prefix`."""
+    prefix: str
+    """How the skeleton begins."""
 
     def propose(self, context: Sequence[int], limit: int) -> Proposal:
-        text = self._prefix + self._codec.decode(context[self._prompt :])
+        text = self.prefix + self.codec.decode(context[self.prompt :])
         numbers = [(found.end(), int(found[1])) for found in _NUMBERED.finditer(text)]
         if not numbers:
             return Proposal(tree=TokenTree.chain(()))
@@ -45,7 +42,7 @@ class PlanForm:
         begun = next((size for size in range(len(parting), 0, -1) if line.endswith(parting[:size])), 0)
         if not begun and len(line.split()) < _LEAST:
             return Proposal(tree=TokenTree.chain(()))
-        ids = self._codec.encode(f"{parting[begun:]}{number + 1}.")
+        ids = self.codec.encode(f"{parting[begun:]}{number + 1}.")
         return Proposal(tree=TokenTree.chain(ids[:limit]))
 
     def _parting(self, text: str, numbers: Sequence[tuple[int, int]]) -> str:

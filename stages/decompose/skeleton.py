@@ -60,7 +60,7 @@ class Skeleton(AbstractDecompose):
             sampling=sampling.model_copy(update={"repetition_penalty": penalty}),
             seed=context.seed,
             stop=(f"\n{options.max_points + 1}.",),
-            drafter=PlanForm(context.model.codec, prompt=len(asked.token_ids), prefix=PLAN_PREFIX),
+            drafter=PlanForm(codec=context.model.codec, prompt=len(asked.token_ids), prefix=PLAN_PREFIX),
             length="fixed",
             visible=False,
         )

@@ -41,7 +41,12 @@ class _Predicting(AbstractDrafting[Prompt, Draft], ABC):
             if heads.config.kind != "eagle" and ahead > most:
                 raise RunError([TOO_FEW_HEADS(slot=context.slot, k=self._options.k, heads=most, most=most + 1)])
             self._alone = drafter_of(
-                heads, context.model, Chain(depth=ahead), size=max(ahead, 1), least=self._options.threshold
+                heads,
+                context.model,
+                Chain(depth=ahead),
+                size=max(ahead, 1),
+                least=self._options.threshold,
+                echoes=False,
             )
         decoded = yield DecodeRequest(
             prompt_ids=value.token_ids,
