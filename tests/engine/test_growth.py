@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptgflow.engine.growth import TREES, Candidates, grow_together
+from ptgflow.engine.growth.builder import Grown
 from ptgflow.engine.growth.dynamic import DynamicDepth, DySpec, Eagle2, OptTree
 from ptgflow.engine.growth.shaped import Sequoia, best_shape
+from ptgflow.engine.growth.tree_drafter import without_echoes
 from ptgflow.engine.trees import TokenTree
 
 VOCAB = 4
@@ -158,3 +160,20 @@ def test_trees_of_many_rows_share_calls():
     found = grow_together(TREES["chain"](), [3, 1, 2], expand)
     assert [len(one.tree) for one in found] == [3, 1, 2]
     assert calls == [3, 2, 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), max_size=12), st.integers(0, 2))
+def test_what_repeats_the_token_before_it_is_left_out_with_all_behind_it(nodes, before):
+    parents = tuple(parent % (at + 1) - 1 for at, (_, parent) in enumerate(nodes))
+    tree = TokenTree(tuple(token for token, _ in nodes), parents)
+    whole = Grown(tree, tuple(0.9 ** len(tree.path(node)) for node in range(len(nodes))))
+
+    def paths(one):
+        return [tuple(one.tokens[step] for step in one.path(node)) for node in range(len(one))]
+
+    def echo(path):
+        return any(token == last for last, token in zip((before, *path), path, strict=False))
+
+    found = without_echoes(whole, before)
+    assert paths(found.tree) == [path for path in paths(tree) if not echo(path)]
+    assert found.chances == pytest.approx([0.9] * len(found.tree))

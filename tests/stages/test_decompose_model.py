@@ -1,5 +1,6 @@
 """The embedded model plans and routes as the prompts were chosen for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,13 @@ def test_the_model_plans_three_points_and_writes_each(model: LoadedModel, questi
     # One point of a skeleton may stay empty: a small model sometimes opens a list instead of a sentence.
     assert len(written) >= len(texts) - 1
     assert not any("\n" in text or "**" in text for text in texts)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_drafting_by_form_changes_no_skeleton_and_saves_passes(model: LoadedModel, question: str):
+    context = StageContext(slot="split", model=model, generation=Generation(), budget=320, seed=0)
+    asked = next(Skeleton(SkeletonOptions()).run(context.prompt((), question), context))
+    assert isinstance(asked, DecodeRequest)
+    drafted, plain = decode(model, [asked]), decode(model, [replace(asked, drafter=None)])
+    assert drafted[0].token_ids == plain[0].token_ids
+    assert drafted[0].rounds <= 0.8 * plain[0].rounds

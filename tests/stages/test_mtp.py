@@ -35,7 +35,7 @@ def test_alone_heads_write_more_than_one_token_a_round(folders, kind, plain):
     assert result.guarantee.level == "none"
     (stage,) = result.metrics.stages
     assert stage.method == f"mtp/{kind}"
-    assert stage.rounds < plain.metrics.rounds / 2
+    assert stage.rounds < 0.75 * plain.metrics.rounds
     assert stage.accepted == stage.proposed > stage.agreed
     assert stage.agreement == share_of_own(result) < 1
     assert f"{100 * stage.agreement:.1f} % agree with tiny" in report(result)
@@ -127,3 +127,17 @@ def test_heads_that_do_not_ship_are_named(folders):
 def test_a_judge_needs_something_to_judge():
     with pytest.raises(Exception, match="PTG10"):
         compile(DraftVerify(drafter="judge"), model=CARD)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_twice_is_the_targets_own(folders, kind):
+    """Heads do not repeat the token that they follow."""
+    answer = run(MTP(heads=kind, weights=folders[kind], k=4, threshold=0.0)).token_ids
+    prompt = MODEL.codec.prompt((), text=PROMPT).token_ids
+    twice = [at for at in range(1, len(answer)) if answer[at] == answer[at - 1]]
+    loop = DecodeLoop(MODEL, max_rows=24)
+    rows = [loop.admit(DecodeRequest(prompt_ids=(*prompt, *answer[:at]), max_new_tokens=1)) for at in twice]
+    said = {}
+    while not loop.idle:
+        said |= loop.round().finished
+    assert [said[row].token_ids for row in rows] == [(answer[at],) for at in twice]

@@ -35,6 +35,10 @@ class TreeDrafter(ABC):
         self._least = least
         self.source = ""
         """Where weights that are its own are from; see `Trained`."""
+        self.echoes = True
+        """Whether a token may be drafted behind itself. Heads that do not see one another's tokens write them twice,
+        the commonest fault of writing several at once (Gu et al., arXiv 1711.02281); where nobody judges what is
+        drafted, such a place is left to the target."""
 
     @property
     def width(self) -> int:
@@ -62,7 +66,13 @@ class TreeDrafter(ABC):
             )
         )
         self.settled(able)
-        return [_proposal(next(trees)) if is_ready else Proposal(tree=EMPTY) for is_ready in ready]
+        return [
+            _proposal(self._heard(next(trees), ask)) if is_ready else Proposal(tree=EMPTY)
+            for ask, is_ready in zip(asks, ready, strict=True)
+        ]
+
+    def _heard(self, grown: Grown, ask: Ask) -> Grown:
+        return grown if self.echoes else without_echoes(grown, ask.context[-1])
 
     def settled(self, asks: Sequence[Ask]) -> None:
         """The trees of these rows are complete: nothing more is wanted in this round."""
@@ -76,6 +86,21 @@ class TreeDrafter(ABC):
 
 def _proposal(grown: Grown) -> Proposal:
     return Proposal(tree=grown.tree, grades=tuple(min(int(chance * GRADES), GRADES - 1) for chance in grown.chances))
+
+
+def without_echoes(grown: Grown, before: int) -> Grown:
+    """A tree without nodes that repeat the token which they follow, and without what is behind them.
+
+    Args:
+        grown: the tree.
+        before: the last token of the text.
+    """
+    tree, nodes = grown.tree, list[int]()
+    for node, (token, parent) in enumerate(zip(tree.tokens, tree.parents, strict=True)):
+        last = before if parent < 0 else tree.tokens[parent]
+        if token != last and (parent < 0 or parent in nodes):
+            nodes.append(node)
+    return Grown(tree.restricted(nodes), tuple(grown.survival[node] for node in nodes))
 
 
 def candidates_of(

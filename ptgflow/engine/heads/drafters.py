@@ -26,9 +26,10 @@ DRAFTERS: Final[dict[Kind, type[EagleDrafter | StateDrafter | MaskedDrafter]]] =
 
 
 def drafter_of(
-    heads: Heads, model: LoadedModel, builder: TreeBuilder, *, size: int, least: float = 0.0
+    heads: Heads, model: LoadedModel, builder: TreeBuilder, *, size: int, least: float = 0.0, echoes: bool = True
 ) -> JointDrafter:
-    """A drafter with heads of any kind; the arguments are those of its class."""
+    """A drafter with heads of any kind; the arguments are those of its class, and `TreeDrafter.echoes`."""
     made = DRAFTERS[heads.config.kind](heads, model, builder, size=size, least=least)
     made.source = heads.source
+    made.echoes = echoes
     return made
