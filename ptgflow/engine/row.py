@@ -43,8 +43,13 @@ class Row:
 
     @property
     def written(self) -> int:
-        """Tokens of the answer so far."""
+        """How many tokens the answer has so far."""
         return len(self.context) - len(self.request.prompt_ids)
+
+    @property
+    def answer(self) -> list[int]:
+        """Its tokens so far."""
+        return self.context[len(self.request.prompt_ids) :]
 
     def propose(self, limit: int) -> Proposal:
         """What the row's own drafter proposes: at most `limit` nodes, and no deeper than what is left of the answer.

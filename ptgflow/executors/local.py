@@ -69,6 +69,8 @@ class LocalExecutor:
             RunError: a model cannot be had.
         """
         _require_implementations(program)
+        # Before the weights: what a method cannot work with is told without loading them.
+        self._methods = {node.slot: _implementation(node) for node in program.nodes}
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self._program = program
@@ -119,7 +121,7 @@ class LocalExecutor:
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
         draft = None if node.draft_card is None else self._models[node.draft_card.name]
-        return BoundStage(node=node, method=_implementation(node), model=model, draft_model=draft)
+        return BoundStage(node=node, method=self._methods[node.slot], model=model, draft_model=draft)
 
     def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
         """Answer requests; events as they happen, a result as each request ends, in the order of ending.

@@ -1,8 +1,13 @@
 """Edit-Based Refinement: the table of editors."""
 
-from pydantic import Field
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from ptgflow.contracts import Canvas, Capability, Contract, MethodSpec, Paradigm, StageOptions, Text
+from ptgflow.contracts.method import Conflict
 
 
 class EditOptions(StageOptions):
@@ -42,6 +47,45 @@ class TaggerOptions(EditOptions):
     )
 
 
+def _as_json(value: object) -> object:
+    """A mapping as its JSON text, which keeps the order of its keys."""
+    return json.dumps(value) if isinstance(value, Mapping) else value
+
+
+JsonText = Annotated[str, BeforeValidator(_as_json)]
+
+
+class GrammarOptions(StageOptions):
+    """Which grammar, and how far the text may go back for it."""
+
+    json_schema: JsonText | None = Field(
+        default=None, description="a JSON schema: inline, or the path of a file; a text has its keys in this order"
+    )
+    regex: str | None = Field(default=None, description="a regular expression that the whole text has to match")
+    backtracks: int = Field(
+        default=3,
+        ge=0,
+        le=16,
+        description="how often more of the text is written anew where it came to no end: 1, 3, 7, ... words or marks, "
+        "the last time all",
+    )
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the schema is no path."""
+        return self.json_schema is not None and self.json_schema.lstrip().startswith("{")
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """One grammar, not none and not two."""
+        remedies = ("json_schema=FILE", "regex='[0-9]+'")
+        if self.json_schema is None and self.regex is None:
+            return (Conflict(reason="there is no grammar: json_schema and regex are both null", remedies=remedies),)
+        if self.json_schema is not None and self.regex is not None:
+            reason = "a text is kept to one grammar, and json_schema and regex are both given"
+            return (Conflict(reason=reason, remedies=("json_schema=null", "regex=null")),)
+        return ()
+
+
 METHODS = (
     MethodSpec(
         paradigm=Paradigm.EDIT,
@@ -60,6 +104,16 @@ METHODS = (
         options=TaggerOptions,
         extra="edit",
         implementation="ptgflow.stages.edit.tagger:Tagger",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.EDIT,
+        name="grammar",
+        summary="a text is kept as far as a JSON schema or a regular expression allows it, and goes on under it",
+        reference="IterGen, arXiv 2410.07295",
+        options=GrammarOptions,
+        needs=frozenset({Capability.CAUSAL}),
+        extra="grammar",
+        implementation="ptgflow.stages.edit.grammar:GrammarEdit",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,

@@ -36,6 +36,18 @@ Changes = tuple[Change, ...]
 """Of one round: ascending, none over another."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What was written to stand in the place of a text, and was not good enough: the text stayed."""
+
+    round: int
+    """From 0."""
+    text: str
+    by: str
+    """The editor's name."""
+    why: str
+
+
 def applied(text: str, changes: Sequence[Change]) -> str:
     """The text after one round.
 
