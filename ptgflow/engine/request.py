@@ -200,7 +200,8 @@ class Decoded:
     temperature 0."""
     own: int | None = None
     """Of `token_ids` how many are the target's greedy choice after the text before them, the tokens that it wrote
-    itself among them. None above temperature 0, where no single token is the target's."""
+    itself among them. None above temperature 0, where no single token is the target's, and where tokens are ruled
+    out."""
     verify_rounds: int
     """Passes after those over the prompt."""
     end_id: int | None = None

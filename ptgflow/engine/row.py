@@ -120,7 +120,7 @@ class Row:
             proposed=self._proposed,
             accepted=self._accepted,
             agreed=self._agreed,
-            own=None if self.request.sampling.temperature > 0 else sum(self._own),
+            own=None if self.request.sampling.temperature > 0 or self.request.constraint else sum(self._own),
             end_id=self._end_id,
             verify_rounds=self._verify_rounds,
         )

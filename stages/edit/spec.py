@@ -47,6 +47,26 @@ class TaggerOptions(EditOptions):
     )
 
 
+class RewriteOptions(EditOptions):
+    """What the model is told, and when what it writes is taken."""
+
+    instruction: str = Field(
+        default="Rewrite the text so that it is correct, clear and easy to read. Keep its meaning, its language and "
+        "its length. Answer with the rewritten text only.",
+        min_length=1,
+        description="what the model is told to do; the request and the text stand before it",
+    )
+    min_length: float = Field(default=0.7, ge=0.0, le=1.0, description="least length, as a share of the text's")
+    max_length: float = Field(default=1.5, ge=1.0, le=10.0, description="greatest length, as a share of the text's")
+    similarity: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="least share of words and marks that are the same, in their order"
+    )
+    gain: float | None = Field(
+        default=None,
+        description="least rise of the log-probability a token after the prompt, in nats; null: it may fall",
+    )
+
+
 def _as_json(value: object) -> object:
     """A mapping as its JSON text, which keeps the order of its keys."""
     return json.dumps(value) if isinstance(value, Mapping) else value
@@ -114,6 +134,15 @@ METHODS = (
         needs=frozenset({Capability.CAUSAL}),
         extra="grammar",
         implementation="ptgflow.stages.edit.grammar:GrammarEdit",
+    ),
+    MethodSpec(
+        paradigm=Paradigm.EDIT,
+        name="rewrite",
+        summary="the model is told to rewrite the text, which is taken where it is still the same text",
+        reference="Self-Refine, arXiv 2303.17651",
+        options=RewriteOptions,
+        needs=frozenset({Capability.CAUSAL}),
+        implementation="ptgflow.stages.edit.rewrite:Rewrite",
     ),
     MethodSpec(
         paradigm=Paradigm.EDIT,

@@ -105,6 +105,7 @@ def test_the_loop_writes_the_likeliest_that_is_allowed_and_other_rows_do_not_not
             continue
         assert limit.asked == [one.token_ids[:end] for end in range(len(limit.asked))]
         assert len(one.token_ids) == min(limit.length, 12)
+        assert one.own is None
         assert one.finish_reason == ("stop" if limit.length < 12 else "length")
         logits = PLAIN.network(torch.tensor([[*prompt, *one.token_ids]])).logits[0, len(prompt) - 1 :]
         for at, token in enumerate(one.token_ids):

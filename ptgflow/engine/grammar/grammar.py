@@ -117,7 +117,7 @@ class Grammar:
             raise self._bad(f"it is not JSON: {error}") from error
         if not isinstance(schema, dict):
             raise self._bad("a schema is a mapping")
-        checker = validator_for(schema)
+        checker: Any = validator_for(schema)
         try:
             # Patterns are those of the library, which speaks of them itself.
             checker.check_schema(schema, format_checker=FormatChecker(()))
