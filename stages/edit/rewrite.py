@@ -53,6 +53,8 @@ class Rewrite(Refining[RewriteOptions]):
             max_new_tokens=min(longest, context.budget),
             sampling=Sampling(repetition_penalty=context.generation.sampling.repetition_penalty),
             seed=context.seed,
+            # What ends the run's texts ends this one, unless the text has it within.
+            stop=tuple(one for one in context.generation.stop if one not in old),
             visible=False,
         )
         new = decoded.text.strip()

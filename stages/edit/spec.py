@@ -50,6 +50,7 @@ class TaggerOptions(EditOptions):
 class RewriteOptions(EditOptions):
     """What the model is told, and when what it writes is taken."""
 
+    rounds: int = Field(default=1, ge=1, le=32, description="most rounds; each starts from what the one before left")
     instruction: str = Field(
         default="Rewrite the text so that it is correct, clear and easy to read. Keep its meaning, its language and "
         "its length. Answer with the rewritten text only.",
@@ -59,10 +60,10 @@ class RewriteOptions(EditOptions):
     min_length: float = Field(default=0.7, ge=0.0, le=1.0, description="least length, as a share of the text's")
     max_length: float = Field(default=1.5, ge=1.0, le=10.0, description="greatest length, as a share of the text's")
     similarity: float = Field(
-        default=0.5, ge=0.0, le=1.0, description="least share of words and marks that are the same, in their order"
+        default=0.75, ge=0.0, le=1.0, description="least share of words and marks that are the same, in their order"
     )
     gain: float | None = Field(
-        default=None,
+        default=0.2,
         description="least rise of the log-probability a token after the prompt, in nats; null: it may fall",
     )
 
@@ -133,6 +134,7 @@ METHODS = (
         options=GrammarOptions,
         needs=frozenset({Capability.CAUSAL}),
         extra="grammar",
+        decodes=True,
         implementation="ptgflow.stages.edit.grammar:GrammarEdit",
     ),
     MethodSpec(
@@ -142,6 +144,7 @@ METHODS = (
         reference="Self-Refine, arXiv 2303.17651",
         options=RewriteOptions,
         needs=frozenset({Capability.CAUSAL}),
+        decodes=True,
         implementation="ptgflow.stages.edit.rewrite:Rewrite",
     ),
     MethodSpec(
