@@ -128,7 +128,7 @@ def test_every_text_becomes_one_that_the_schema_allows(schema, texts, temperatur
     def fits(text):
         return validator.is_valid(json.loads(text))
 
-    for text, (found, report) in zip(texts, edited(options, texts, temperature=temperature), strict=True):
+    for text, (found, report) in zip(texts, edited(options, texts, temperature=temperature, budget=256), strict=True):
         check(text, found, report, fits)
         ((again, untouched),) = edited(options, [found.text], temperature=temperature)
         assert again.text == found.text
