@@ -33,7 +33,7 @@ from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.locate_revise import LocateAndRevise
-from ptgflow.stages.edit.spec import LocateReviseOptions
+from ptgflow.stages.edit.options import LocateReviseOptions
 
 Ids = tuple[int, ...]
 SYSTEMS = {

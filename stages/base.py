@@ -6,11 +6,12 @@ many segments and requests into one batch, and hold a segment at any point.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ptgflow.contracts import Branches, Message, Prompt, Segment
 from ptgflow.contracts.settings import Generation
+from ptgflow.engine.edit.changes import Changes, Refusal
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.loops import Request
 from ptgflow.engine.models.model import LoadedModel
@@ -26,6 +27,15 @@ Work = Generator[Request, Decoded, O_co]
 
 DraftsOf = Callable[[TreeBuilder, int, float], JointDrafter]
 """From how trees are built, of how many nodes at most, and of tokens of which least chance, to a drafter that does."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StageReport:
+    """What a stage tells of its work beside its result."""
+
+    edits: list[Changes] = field(default_factory=list[Changes])
+    """Of each round what it rewrote, where the stage and no loop over texts did it."""
+    refused: list[Refusal] = field(default_factory=list[Refusal])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,8 @@ class StageContext:
     """The second model, where the stage's options name one."""
     drafts: DraftsOf | None = None
     """The stage before, where the compiler has fused it into this one: it drafts inside this one's loop."""
+    report: StageReport = field(default_factory=StageReport)
+    """Takes what the stage tells of its work; it is of this segment alone."""
 
     def prompt(self, messages: tuple[Message, ...], text: str, prefix: str = "") -> Prompt:
         """A prompt for this stage's model, through the chat template or as raw text as the run asks.

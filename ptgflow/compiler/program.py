@@ -16,7 +16,7 @@ LOOPS: dict[Paradigm, str] = {
     Paradigm.ONESHOT: "canvas",
     Paradigm.EDIT: "edit",
 }
-"""Which of the engine's three loops a paradigm runs in."""
+"""Which of the engine's three loops a paradigm runs in, but for methods that decode (`MethodSpec.decodes`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,8 @@ class Program:
         found: dict[tuple[str, str], list[str]] = {}
         for node in self.nodes:
             if node.paradigm is not None and node.paradigm in LOOPS and node.card is not None:
-                key = (LOOPS[node.paradigm], node.card.name)
+                decodes = node.spec is not None and node.spec.decodes
+                key = ("decode" if decodes else LOOPS[node.paradigm], node.card.name)
                 found.setdefault(key, []).append(node.slot)
         return tuple(Loop(family=key[0], model=key[1], slots=tuple(slots)) for key, slots in found.items())
 

@@ -88,6 +88,8 @@ class MethodSpec:
     """`module:Class`, loaded when a program is bound to workers; None: not implemented yet."""
     extra: str | None = None
     """The extra to install for it: `edit` for `pip install 'ptgflow[edit]'`."""
+    decodes: bool = False
+    """Whether its rows are in a decoding loop, where the paradigm has a loop of another kind."""
 
     @property
     def key(self) -> str:

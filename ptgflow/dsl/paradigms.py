@@ -1,5 +1,6 @@
 """The paradigms that turn one segment into one, as a person writes them in Python."""
 
+from collections.abc import Mapping
 from typing import final
 
 from ptgflow.contracts.kinds import Canvas, Draft, Prompt, Text, Verified
@@ -43,7 +44,9 @@ class Edit(Pipeline[Text, Draft]):
 
     __slots__ = ()
 
-    def __init__(self, editor: str = PARADIGMS[Paradigm.EDIT].default, **options: Option) -> None:
+    def __init__(
+        self, editor: str = PARADIGMS[Paradigm.EDIT].default, **options: Option | Mapping[str, object]
+    ) -> None:
         super().__init__(stage_of(Paradigm.EDIT, editor, options))
 
 

@@ -4,6 +4,7 @@
 (lifting) is worked out by the compiler, not here; the overloads below say it a second time, for pyright and mypy.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar, cast, final, overload
@@ -40,7 +41,7 @@ class Stage:
 
 
 def frozen(options: Mapping[str, object]) -> tuple[tuple[str, Option], ...]:
-    """Options as a sorted tuple; lists become tuples."""
+    """Options as a sorted tuple; lists become tuples, mappings their JSON text."""
     return tuple(sorted((name, _freeze(name, value)) for name, value in options.items()))
 
 
@@ -50,7 +51,12 @@ def _freeze(name: str, value: object) -> Option:
         return tuple(_freeze(name, item) for item in items)
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise TypeError(f"option {name!r} is a {type(value).__name__}; use text, a number, a boolean, None or a list")
+    if isinstance(value, Mapping):
+        # A stage can be hashed. Keys keep their order, which a JSON schema's texts have.
+        return json.dumps(value)
+    raise TypeError(
+        f"option {name!r} is a {type(value).__name__}; use text, a number, a boolean, None, a list or a mapping"
+    )
 
 
 class Flow:
@@ -131,7 +137,7 @@ def then(left: Flow, right: object) -> Pipeline[object, object]:
     return Pipeline(*left.stages, *right.stages)
 
 
-def stage_of(paradigm: Paradigm, method: str, options: dict[str, Option]) -> Stage:
+def stage_of(paradigm: Paradigm, method: str, options: Mapping[str, Option | Mapping[str, object]]) -> Stage:
     """A stage without a slot, its method under the name of its paradigm's axis."""
     return Stage(paradigm, frozen({PARADIGMS[paradigm].axis: method, **options}))
 

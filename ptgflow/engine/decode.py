@@ -207,8 +207,11 @@ class DecodeLoop:
     def _question(self, work: Work, at: int) -> Question:
         member, proposal = self._members[work.rows[at]], work.proposals[at]
         assert proposal is not None, "only rows that write are judged"
+        row = member.row
+        constraint = row.request.constraint
+        allowed = None if constraint is None else constraint.allowed(row.answer).to(self._model.device)
         return Question(
-            request=member.row.request, proposal=proposal, history=member.history, written=member.row.written
+            request=row.request, proposal=proposal, history=member.history, written=row.written, allowed=allowed
         )
 
     def _settle(

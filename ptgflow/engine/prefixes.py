@@ -35,7 +35,7 @@ def shared_beginning(context: list[int], others: Mapping[int, list[int]]) -> Sha
     return best
 
 
-def shared_length(one: Sequence[int], other: Sequence[int], *, most: int | None = None) -> int:
+def shared_length(one: Sequence[object], other: Sequence[object], *, most: int | None = None) -> int:
     """How many leading tokens two texts share, and at most `most`; by bisection over whole slices."""
     low, high = 0, min(len(one), len(other), len(one) if most is None else most)
     while low < high:

@@ -12,6 +12,7 @@ from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.acceptance import AcceptanceRule, Speculative
 from ptgflow.engine.edit.changes import Changes
 from ptgflow.engine.lengths import RowLength
+from ptgflow.engine.sampling.constraint import Constraint
 from ptgflow.engine.slots import SlotCache
 from ptgflow.engine.trees import TokenTree
 
@@ -151,6 +152,12 @@ class DecodeRequest:
     length: Length | RowLength = "expected_throughput"
     visible: bool = True
     """Whether the text is part of the answer (and so is shown as it settles), or only planning."""
+    constraint: Constraint | None = None
+    """Rules out tokens at each place, in a row for which nothing is proposed. Scores at temperature 0 are the target's
+    own all the same."""
+
+    def __post_init__(self) -> None:
+        assert self.constraint is None or not self.drafts, "what may come after a proposal is not known"
 
     @property
     def drafts(self) -> bool:
@@ -193,7 +200,8 @@ class Decoded:
     temperature 0."""
     own: int | None = None
     """Of `token_ids` how many are the target's greedy choice after the text before them, the tokens that it wrote
-    itself among them. None above temperature 0, where no single token is the target's."""
+    itself among them. None above temperature 0, where no single token is the target's, and where tokens are ruled
+    out."""
     verify_rounds: int
     """Passes after those over the prompt."""
     end_id: int | None = None

@@ -43,8 +43,13 @@ class Row:
 
     @property
     def written(self) -> int:
-        """Tokens of the answer so far."""
+        """How many tokens the answer has so far."""
         return len(self.context) - len(self.request.prompt_ids)
+
+    @property
+    def answer(self) -> list[int]:
+        """Its tokens so far."""
+        return self.context[len(self.request.prompt_ids) :]
 
     def propose(self, limit: int) -> Proposal:
         """What the row's own drafter proposes: at most `limit` nodes, and no deeper than what is left of the answer.
@@ -115,7 +120,7 @@ class Row:
             proposed=self._proposed,
             accepted=self._accepted,
             agreed=self._agreed,
-            own=None if self.request.sampling.temperature > 0 else sum(self._own),
+            own=None if self.request.sampling.temperature > 0 or self.request.constraint else sum(self._own),
             end_id=self._end_id,
             verify_rounds=self._verify_rounds,
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ptgflow.engine.acceptance import Judged, walk
@@ -40,6 +40,8 @@ class Question:
     history: History
     written: int
     """Tokens of the answer so far."""
+    allowed: Bool[Tensor, " vocab"] | None = None
+    """Which tokens may come next, where the request rules some out."""
 
 
 def judge(logits: Float[Tensor, "positions vocab"], questions: Sequence[Question]) -> list[Block]:
@@ -99,6 +101,7 @@ def _place(question: Question) -> Place:
         start=question.written,
         # Where nothing is proposed every lossless rule is a draw; the one that walks draws everywhere.
         draws=request.accept.draws_ahead,
+        allowed=question.allowed,
     )
 
 

@@ -23,7 +23,7 @@ from ptgflow.executors.events import EventKind
 from ptgflow.executors.merge import merged
 from ptgflow.executors.result import StageRecord
 from ptgflow.graph.ir import Node
-from ptgflow.stages.base import AbstractDrafting, AbstractMethod, DraftsOf, StageContext
+from ptgflow.stages.base import AbstractDrafting, AbstractMethod, DraftsOf, StageContext, StageReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,8 @@ class Happened:
     track: Track
     slot: str = ""
     text: str = ""
+    final: bool = False
+    """Of a text: whether it is part of the answer as it stands."""
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -187,7 +189,7 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
         drafts=stage.drafts,
     )
     yield Happened(kind="stage", track=track, slot=node.slot)
-    started, answers = time.perf_counter(), list[Decoded]()
+    started, answers, shown = time.perf_counter(), list[Decoded](), False
     try:
         work = method.run(value, context)
         request = next(work)
@@ -196,6 +198,7 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
                 model=stage.model.name, slot=node.slot, request=request, track=track, final=final and request.visible
             )
             answers.append(answer)
+            shown |= request.visible
             request = work.send(answer)
     except StopIteration as finished:
         result = finished.value
@@ -204,18 +207,24 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise RunError([STAGE_FAILED(slot=node.slot, method=_key(node), reason=reason)]) from error
-    record = _record(stage, value, result, answers, time.perf_counter() - started)
+    record = _record(stage, value, result, answers, time.perf_counter() - started, context.report)
     track.records.append(record)
     track.critical_rounds += record.rounds
     _hold_to_contract(node, Draft if stage.drafting is not None else type(value), result)
+    if isinstance(result, Text) and result.text and not shown:
+        yield Happened(kind="text", track=track, slot=node.slot, text=result.text, final=final)
     details: dict[str, Any] = {"rounds": record.rounds}
     if record.edits:
         details["edits"] = [[asdict(change) for change in changes] for changes in record.edits]
+    if record.refused:
+        details["refused"] = [asdict(refusal) for refusal in record.refused]
     yield Happened(kind="stage_end", track=track, slot=node.slot, details=details)
     return result
 
 
-def _record(stage: BoundStage, value: Segment, result: object, answers: list[Decoded], wall_s: float) -> StageRecord:
+def _record(
+    stage: BoundStage, value: Segment, result: object, answers: list[Decoded], wall_s: float, report: StageReport
+) -> StageRecord:
     return StageRecord(
         name=stage.node.slot,
         method=_key(stage.node),
@@ -229,7 +238,8 @@ def _record(stage: BoundStage, value: Segment, result: object, answers: list[Dec
         own=total([answer.own for answer in answers]),
         verify_rounds=sum(answer.verify_rounds for answer in answers),
         how=result.how if isinstance(result, Branches) else _drafted_by(stage),
-        edits=tuple(changes for answer in answers for changes in answer.edits),
+        edits=(*(changes for answer in answers for changes in answer.edits), *report.edits),
+        refused=tuple(report.refused),
     )
 
 

@@ -69,6 +69,9 @@ class LocalExecutor:
             RunError: a model cannot be had.
         """
         _require_implementations(program)
+        # Before the weights: what a method cannot work with is told without loading them.
+        told = silent if progress is None else progress
+        self._methods = {node.slot: _implementation(node, told) for node in program.nodes}
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self._program = program
@@ -82,7 +85,6 @@ class LocalExecutor:
             for name, model in self._models.items()
             if name in used and model.holes is None
         }
-        self._progress = silent if progress is None else progress
         fused = {node.fused_into: self._bind(node) for node in program.nodes if node.fused_into is not None}
         self._stages = [
             replace(self._bind(node), drafting=fused.get(node.slot))
@@ -120,8 +122,7 @@ class LocalExecutor:
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
         draft = None if node.draft_card is None else self._models[node.draft_card.name]
-        method = _implementation(node, self._progress)
-        return BoundStage(node=node, method=method, model=model, draft_model=draft)
+        return BoundStage(node=node, method=self._methods[node.slot], model=model, draft_model=draft)
 
     def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
         """Answer requests; events as they happen, a result as each request ends, in the order of ending.

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ptgflow.contracts import NO_GUARANTEE, Guarantee
-from ptgflow.engine.edit.changes import Changes
+from ptgflow.engine.edit.changes import Changes, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class StageRecord:
     edits: tuple[Changes, ...] = ()
     """What each round of an editor rewrote. Places are characters of the text before the round, so that undoing the
     rounds from the last one on gives back what the stage was given."""
+    refused: tuple[Refusal, ...] = ()
+    """What was written to stand in the place of a text, and why it does not."""
     agreement: float | None = field(init=False)
     """`own / tokens_out`: how much of what was written the target would have written there."""
 

@@ -148,11 +148,11 @@ class Worker:
             task, _ = self._waiting[name, row]
             task.owner.passes.setdefault(name, set()).add(found.number)
 
-    def _told(self, running: Running, decode: Decode, text: str) -> None:
+    def _told(self, running: Running, by: Decode | Happened, text: str) -> None:
         now = time.perf_counter() - running.started
-        if decode.final and running.first_text_s is None:
+        if by.final and running.first_text_s is None:
             running.first_text_s = now
-        self._event(running, decode.track, "text", slot=decode.slot, text=text, final=decode.final)
+        self._event(running, by.track, "text", slot=by.slot, text=text, final=by.final)
 
     def _advance(self, task: Task, answer: Any) -> None:
         """Run a generator until it waits for something, or ends."""
@@ -160,7 +160,9 @@ class Worker:
             while True:
                 effect = task.work.send(answer)
                 answer = None
-                if isinstance(effect, Happened):
+                if isinstance(effect, Happened) and effect.kind == "text":
+                    self._told(task.owner, effect, effect.text)
+                elif isinstance(effect, Happened):
                     self._event(
                         task.owner,
                         effect.track,

@@ -91,7 +91,9 @@ def _options(slot: str, options: dict[str, Any], locate: Locate, report: Report)
             frozen({name: value})
         except TypeError:
             at = locate(f"stages.{slot}.{name}")
-            reason = f"an option is text, a number, true, false, null or a list, not a {type(value).__name__}"
+            reason = (
+                f"an option is text, a number, true, false, null, a list or a mapping, not a {type(value).__name__}"
+            )
             report.add(
                 codes.INVALID_VALUE(
                     at, name=f"stages.{slot}.{name}", value=value, reason=reason, hint=f"write  {name}: VALUE"

@@ -6,7 +6,7 @@ from ptgflow.engine.edit.consistency.editor import Consistency
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing
-from ptgflow.stages.edit.spec import ConsistencyOptions
+from ptgflow.stages.edit.options import ConsistencyOptions
 
 
 @final

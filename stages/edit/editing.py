@@ -8,7 +8,7 @@ from ptgflow.engine.edit.changes import carried
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
-from ptgflow.stages.edit.spec import EditOptions
+from ptgflow.stages.edit.options import EditOptions
 
 OptionsT = TypeVar("OptionsT", bound=EditOptions)
 

@@ -11,8 +11,9 @@ from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.engine.models.progress import Progress
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
+from ptgflow.stages.edit.options import TaggerOptions
 from ptgflow.stages.edit.policies import policies_of
-from ptgflow.stages.edit.spec import FelixOptions, TaggerOptions
+from ptgflow.stages.edit.policy_options import FelixOptions
 
 if TYPE_CHECKING:
     from ptgflow.stages.edit.tagger import Tagger

@@ -9,7 +9,7 @@ from ptgflow.engine.edit.locating.proposers import ByMasked, ByTarget, Proposer
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing
-from ptgflow.stages.edit.spec import LocateReviseOptions
+from ptgflow.stages.edit.options import LocateReviseOptions
 from ptgflow.stages.masked.adapters import adapters
 
 BLOCK: Final = 32

@@ -14,7 +14,7 @@ from ptgflow.engine.models.model import LoadedModel
 from ptgflow.errors import RunError
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing
-from ptgflow.stages.edit.spec import InsertionOptions, LevenshteinOptions, RepositionOptions
+from ptgflow.stages.edit.policy_options import InsertionOptions, LevenshteinOptions, RepositionOptions
 from ptgflow.stages.shipped import given_or_shipped, shipped_heads
 
 _TRAIN: Final = "objective=levenshtein"

@@ -15,7 +15,7 @@ from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.models.wheel import wheel_member
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing
-from ptgflow.stages.edit.spec import TaggerOptions
+from ptgflow.stages.edit.options import TaggerOptions
 
 EMBEDDED: Final = ModelCard(
     name="quire-grammar",

@@ -205,7 +205,7 @@ def test_a_mistake_gives_its_code_and_a_way_out(overrides, code, words):
         ("flow: write\nstages:\n  write:\n    _target_: os.system\n", "PTG011", "_target_"),
         ("flow: write\nstages:\n  write: {paradigm: draftverify}\n", "PTG002", "draft_verify"),
         ("flow: write\nstages: [a]\n", "PTG008", "stages"),
-        ("flow: write\nstages:\n  write: {paradigm: draft_verify, k: {a: 1}}\n", "PTG008", "dict"),
+        ("flow: write\nstages:\n  write: {paradigm: draft_verify, k: {a: 1}}\n", "PTG008", "valid integer"),
         ("flow: write >> write\nstages:\n  write: {paradigm: draft_verify}\n", "PTG202", "write_2"),
         ("flow: merge\n", "PTG201", "no stage"),
         ("defaults:\n  - /stage@stages.write: mtp/medussa\n  - _self_\nflow: write\n", "PTG002", "mtp/medusa"),

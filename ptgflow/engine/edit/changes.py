@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from ptgflow.engine.prefixes import shared_length
+
 _PIECES: Final = re.compile(r"\s+|\w+|[^\w\s]")
 """What a difference is told in: words, marks and the space between them."""
 ValueT = TypeVar("ValueT")
@@ -34,6 +36,18 @@ class Change:
 
 Changes = tuple[Change, ...]
 """Of one round: ascending, none over another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What was written to stand in the place of a text, and was not good enough: the text stayed."""
+
+    round: int
+    """From 0."""
+    text: str
+    by: str
+    """The editor's name."""
+    why: str
 
 
 def applied(text: str, changes: Sequence[Change]) -> str:
@@ -90,10 +104,14 @@ def carried(before: Sequence[int], after: Sequence[int], values: Sequence[ValueT
         values: what belonged to each token before.
         other: what belongs to a token that was not kept.
     """
-    found = [other] * len(after)
-    for block in difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
-        found[block.b : block.b + block.size] = values[block.a : block.a + block.size]
-    return tuple(found)
+    # Both ends first: a long text is mostly changed in one place, and comparing all takes the square of its length.
+    begin = shared_length(before, after)
+    end = shared_length(before[begin:][::-1], after[begin:][::-1])
+    old, new = before[begin : len(before) - end], after[begin : len(after) - end]
+    inner = [other] * len(new)
+    for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        inner[block.b : block.b + block.size] = values[begin + block.a : begin + block.a + block.size]
+    return (*values[:begin], *inner, *values[len(before) - end :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from typing import final
 
 from ptgflow.engine.edit.changes import Changes, Mark, applied, carried, followed
-from ptgflow.engine.edit.request import EditRequest
+from ptgflow.engine.edit.request import Refinement
 from ptgflow.engine.edit.rules import EditAsk, Revision
 from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.request import Decoded
@@ -13,7 +13,7 @@ from ptgflow.engine.request import Decoded
 class EditRow:
     """Ends at a fixed point, at a text that it has been before, and after the last round that it may have."""
 
-    def __init__(self, request: EditRequest, codec: Codec) -> None:
+    def __init__(self, request: Refinement, codec: Codec) -> None:
         self.request = request
         self._codec = codec
         self._text = request.text

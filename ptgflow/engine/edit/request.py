@@ -6,14 +6,13 @@ from ptgflow.engine.edit.rules import Editor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EditRequest:
-    """One text to be refined."""
+class Refinement:
+    """One text to be refined, by whomever."""
 
     text: str
     token_ids: tuple[int, ...]
     scores: tuple[float, ...]
     """Log-probability of each token as its writer saw it, in nats; kept where the token is kept."""
-    editor: Editor
     rounds: int
     """At most."""
     prompt_ids: tuple[int, ...] = ()
@@ -23,3 +22,10 @@ class EditRequest:
     def __post_init__(self) -> None:
         assert len(self.token_ids) == len(self.scores), "every token has a score"
         assert self.rounds >= 1, "a text is looked at once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditRequest(Refinement):
+    """One text to be refined by an editor."""
+
+    editor: Editor

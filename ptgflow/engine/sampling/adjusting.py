@@ -1,4 +1,4 @@
-"""Penalties and biases: the first steps from logits to a distribution, which touch few tokens of each line."""
+"""Penalties, biases and what is ruled out: the first steps from logits to a distribution."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from ptgflow.engine.sampling.places import Line
 def adjusted(
     logits: Float[Tensor, "positions vocab"], lines: Sequence[Line], rows: Sequence[int]
 ) -> Float[Tensor, "rows vocab"]:
-    """The logits of some lines after repetition penalty, presence penalty and bias, in this order.
+    """The logits of some lines after repetition penalty, presence penalty and bias, in this order; -inf if ruled out.
 
     They are computed in the precision of the logits, which is at least single precision where anything is changed.
     Without a change the logits themselves may come back, so the result is only for reading.
@@ -25,10 +25,24 @@ def adjusted(
     """
     chosen = picked(logits, rows)
     changing = [at for at, row in enumerate(rows) if lines[row].place.history.changes]
-    if not changing:
+    limited = [at for at, row in enumerate(rows) if lines[row].place.allowed is not None]
+    if not changing and not limited:
         return chosen
     half = chosen.dtype in (torch.float16, torch.bfloat16)
     chosen = chosen.to(torch.float32 if half else chosen.dtype, copy=True)
+    if changing:
+        _change(chosen, lines, rows, changing)
+    for at in limited:
+        allowed = lines[rows[at]].place.allowed
+        assert allowed is not None, "only such lines are limited"
+        chosen[at].masked_fill_(~allowed, -torch.inf)
+    return chosen
+
+
+def _change(
+    chosen: Float[Tensor, "rows vocab"], lines: Sequence[Line], rows: Sequence[int], changing: Sequence[int]
+) -> None:
+    """Write penalties and biases into the logits of some of the rows."""
     where, ids, terms = _after_text(lines, rows, changing, chosen.device)
     new = _changed(chosen[where, ids], terms)
     path_where, path_ids, path_terms = _after_paths(lines, rows, changing, chosen.device)
@@ -36,7 +50,6 @@ def adjusted(
     new_on_paths = _changed(chosen[path_where, path_ids], path_terms)
     chosen[where, ids] = new
     chosen[path_where, path_ids] = new_on_paths
-    return chosen
 
 
 def _changed(values: Float[Tensor, " entries"], terms: Float64[Tensor, "3 entries"]) -> Float[Tensor, " entries"]:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxtyping import Bool
+from torch import Tensor
+
 from ptgflow.contracts.settings import Sampling
 from ptgflow.engine.randomness import Purpose, uniform
 from ptgflow.engine.sampling.history import History
@@ -23,6 +26,11 @@ class Place:
     """The position in the answer of the first proposal, which is the number of tokens written so far."""
     draws: bool
     """Whether the row's own draw is wanted on every line. At temperature 0 its likeliest token always is."""
+    allowed: Bool[Tensor, " vocab"] | None = None
+    """Which tokens may come after the text; None: all. Only of a row without proposals."""
+
+    def __post_init__(self) -> None:
+        assert self.allowed is None or not len(self.tree), "what may come after a proposal is not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

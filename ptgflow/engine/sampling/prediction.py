@@ -22,8 +22,9 @@ _AT_ONCE: Final = 8
 def predict(logits: Float[Tensor, "positions vocab"], places: Sequence[Place]) -> "Prediction":
     """Predict for all rows of a pass at once. What a row is told, to the last bit, does not depend on the others.
 
-    In order: repetition penalty, presence penalty and bias, and at temperature > 0 then temperature, top-k, top-p and
-    min-p. Penalties at a node see the text, the nodes above it and the node itself, as if these were written.
+    In order: repetition penalty, presence penalty, bias, what is ruled out, and at temperature > 0 then temperature,
+    top-k, top-p and min-p. Penalties at a node see the text, the nodes above it and the node itself, as if these were
+    written.
 
     Args:
         logits: the lines of all places one after the other: for each one after its text, then one after each node.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptgflow.engine.edit.changes import Change, applied, between, followed, undone
+from ptgflow.engine.edit.changes import Change, applied, between, carried, followed, undone
 
 TEXTS = st.text(alphabet="ab ,.\u00e9\U0001f600\n", max_size=30)
 
@@ -65,3 +65,14 @@ def test_changes_that_do_not_belong_to_a_text_are_refused():
         applied("abc", [change(1, "b", "x"), change(0, "a", "y")])
     with pytest.raises(ValueError, match="is not what stands"):
         undone("abc", [change(0, "a", "x")])
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), st.lists(st.integers(0, 3), max_size=8))
+def test_what_belongs_to_a_token_goes_with_it_in_order(before, after):
+    found = carried(before, after, tuple(range(len(before))), -1)
+    assert len(found) == len(after)
+    places = [place for place in found if place >= 0]
+    assert places == sorted(set(places))
+    assert all(place < 0 or before[place] == token for place, token in zip(found, after, strict=True))
+    assert carried(before, before, tuple(range(len(before))), -1) == tuple(range(len(before)))
+    assert carried(before, [*before, *after], tuple(range(len(before))), -1)[: len(before)] == tuple(range(len(before)))
