@@ -136,6 +136,7 @@ def test_a_text_that_is_longer_than_the_context_is_edited_in_parts(tokens, promp
         assert part.before
         assert len(part.before) + len(part.tokens) + part.room == context
         assert part.room >= 0
+        assert part.fixed == (not prompt and not part.begin)
         end = len(whole) - tokens + part.begin
         assert whole[end - len(part.before) : end] == part.before
 
@@ -167,7 +168,7 @@ class Given:
 def test_a_round_deletes_opens_gaps_and_fills_them():
     text = "abcd"
     new = MODEL.codec.encode("xyz")
-    (found,) = Levenshtein(Given([0.0, 1.0, 1.0, 0.0], [1, 2, 0], new), Thresholds()).revise([ask(text)])
+    (found,) = Levenshtein(Given([0.0, 1.0, 1.0, 0.0], [1, 2, 0], new), Thresholds()).revise([ask(text, (5,))])
     assert applied(text, found.changes) == "xayzd"
     assert [(one.begin, one.old, one.new, one.why) for one in found.changes] == [
         (0, "", "x", "inserted 1"),
@@ -175,8 +176,11 @@ def test_a_round_deletes_opens_gaps_and_fills_them():
     ]
     (found,) = Insertion(Given([], [0, 3, 0, 2, 0], (*new, *new)), Thresholds()).revise([ask(text)])
     assert applied(text, found.changes) == "aybcxd", "of three the second, of two the first"
-    (found,) = Levenshtein(Given([0.0] * 4, [3, 0, 0, 0, 0], new), Thresholds(most=1)).revise([ask(text)])
+    (found,) = Levenshtein(Given([0.0] * 4, [3, 0, 0, 0, 0], new), Thresholds(most=1)).revise([ask(text, (5,))])
     assert applied(text, found.changes) == "xabcd"
+    # Without a prompt nobody knows what a text could begin with.
+    (found,) = Levenshtein(Given([1.0, 0.0, 0.0, 1.0], [1, 1, 0, 0], new), Thresholds()).revise([ask(text)])
+    assert applied(text, found.changes) == "axbc"
 
 
 def test_tags_leave_holes_and_no_words():
