@@ -25,7 +25,7 @@ $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev,edit]'
+	$(PIP) --editable '.[dev,edit,bench]'
 	@touch $(VENV)/.runs $@
 
 clean:

@@ -11,18 +11,16 @@ all prompts together; tokens a second are of medians, as ratios to `ar` in the s
 
 import argparse
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from engine import Run, alike, measure, ours, read_prompts, speed
 
 from ptgflow import load_recipe
 from ptgflow.api import Plan
-from ptgflow.engine.costs.store import device_name
+from ptgflow.bench.machine import machine_of
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.executors.result import Result, StageRecord
 
@@ -81,8 +79,7 @@ def main() -> None:
         run([prompts[0]])  # First calls are slower.
     sheets = measure(systems, [[prompt] for prompt in prompts], asked.repeat)
     target = plain.executor.target
-    machine = f"{device_name(target.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-    machine += f"Python {platform.python_version()}"
+    machine = machine_of(target)
     print(f"{asked.model}, weights in {target.dtype}, {len(prompts)} prompts, {asked.tokens} tokens, greedy; {machine}")
     print(f"mtp/{asked.heads}, threshold {asked.threshold}; ar {speed(sheets['ar']):.1f} tokens/s\n")
     print(f"  {'':<6}{'agreement':>12}{'of heads':>12}{'tokens a round':>18}{'speed of ar':>14}{'answers of ar':>16}")

@@ -15,12 +15,12 @@ import time
 
 import torch
 
+from ptgflow.bench.machine import machine_of
 from ptgflow.contracts.accelerators import Accelerate
 from ptgflow.contracts.masked_model import MaskedConventions, StatedConventions
 from ptgflow.engine.canvas.filler import own_filler
 from ptgflow.engine.canvas.keeping import Keeping
 from ptgflow.engine.canvas.rules import CanvasAsk, Denoiser
-from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.models.model import load_model
 from ptgflow.recipe.cards import shipped_cards
 
@@ -39,7 +39,7 @@ def main() -> None:
     stated = StatedConventions(mask_id=0)
     model = load_model(card.model_copy(update={"masked": stated, "capabilities": None}), Accelerate())
     assert isinstance(model.holes, MaskedConventions), "the card makes a masked model of it"
-    print(f"{model.name} in {model.dtype}; {device_name(model.device)}, {torch.get_num_threads()} threads")
+    print(f"{model.name} in {model.dtype}; {machine_of(model)}")
     alone = model.device.type == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.perf_counter
     text = model.codec.encode("The river runs past the mill, and the miller counts his sacks. " * 99)[: asked.prompt]

@@ -9,17 +9,15 @@ others are compared with. All answer the same prompts one by one, in turns, gree
 
 import argparse
 import json
-import platform
 import shlex
 import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
 from engine import Sheet, alike, measure, ours, read_prompts, speed
 
 from ptgflow import load_recipe
-from ptgflow.engine.costs.store import device_name
+from ptgflow.bench.machine import machine_of
 from ptgflow.engine.models.model import LoadedModel
 
 SYSTEMS = {
@@ -62,8 +60,7 @@ def main() -> None:
         run([flat[0][1]])  # First calls are slower; the engine measures what passes cost.
     sheets = measure(systems, [[prompt] for _, prompt in flat], asked.repeat)
     target = plans["ar"].executor.target
-    machine = f"{device_name(target.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-    machine += f"Python {platform.python_version()}"
+    machine = machine_of(target)
     print(f"{asked.model}, weights in {target.dtype}, {len(flat)} prompts, {asked.tokens} tokens, greedy; {machine}\n")
     groups = {name: [at for at, (own, _) in enumerate(flat) if own == name] for name in categories}
     groups["all"] = list(range(len(flat)))

@@ -11,21 +11,13 @@ compared.
 """
 
 import argparse
-import difflib
 import json
-import math
-import random
-import statistics
 import time
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from ptgflow import load_recipe
-from ptgflow.engine.costs.store import device_name
-from ptgflow.engine.edit.tagger.words import words_of
+from ptgflow.bench.machine import machine_of
+from ptgflow.bench.measures.edits import cut, f_half, gleu
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
 
@@ -36,66 +28,6 @@ SYSTEMS = {
     "tagger 0": "stage@stages.repair=edit/tagger stages.repair.least_token=0",
 }
 """What is compared when no system is named."""
-Words = tuple[str, ...]
-DRAWS = 500
-
-
-def cut(text: str) -> Words:
-    return tuple(word.text for word in words_of(text))
-
-
-def grams(words: Words, size: int) -> Counter[Words]:
-    return Counter(words[at : at + size] for at in range(len(words) - size + 1))
-
-
-def gleu_counts(source: Words, written: Words, reference: Words) -> list[int]:
-    """Lengths, and for each n what counts for the text and how many n-grams it has."""
-    found = [len(written), len(reference)]
-    for size in range(1, 5):
-        own, right, wrong = grams(written, size), grams(reference, size), grams(source, size)
-        # What the source has and the reference has not should have been changed.
-        left = Counter({gram: count for gram, count in wrong.items() if gram not in right})
-        found += [max(sum((own & right).values()) - sum((own & left).values()), 0), max(len(written) + 1 - size, 0)]
-    return found
-
-
-def gleu(sources: Sequence[Words], written: Sequence[Words], references: Sequence[Sequence[Words]]) -> float:
-    """Of a corpus, in percent: the mean over draws of one reference a sentence."""
-    counts = [
-        [gleu_counts(source, own, reference) for reference in several]
-        for source, own, several in zip(sources, written, references, strict=True)
-    ]
-    drawn = random.Random(0)
-    scores: list[float] = []
-    for _ in range(DRAWS):
-        total = [sum(column) for column in zip(*(drawn.choice(one) for one in counts), strict=True)]
-        if min(total) == 0:
-            scores.append(0.0)
-            continue
-        precision = sum(math.log(total[at] / total[at + 1]) for at in range(2, 10, 2)) / 4
-        scores.append(math.exp(min(0.0, 1 - total[1] / total[0]) + precision))
-    return 100 * statistics.mean(scores)
-
-
-def edits_of(source: Words, written: Words) -> set[tuple[int, int, Words]]:
-    return {
-        (i, j, written[k:n])
-        for kind, i, j, k, n in difflib.SequenceMatcher(None, source, written, autojunk=False).get_opcodes()
-        if kind != "equal"
-    }
-
-
-def f_half(sources: Sequence[Words], written: Sequence[Words], references: Sequence[Sequence[Words]]) -> float:
-    """F0.5 of edits, in percent; of each sentence the reference that gives it most right, then fewest missed."""
-    right = made = wanted = 0
-    for source, own, several in zip(sources, written, references, strict=True):
-        mine = edits_of(source, own)
-        theirs = max((edits_of(source, one) for one in several), key=lambda one: (len(mine & one), -len(one)))
-        right, made, wanted = right + len(mine & theirs), made + len(mine), wanted + len(theirs)
-    if not right:
-        return 0.0
-    precision, recall = right / made, right / wanted
-    return 100 * 1.25 * precision * recall / (0.25 * precision + recall)
 
 
 def main() -> None:
@@ -128,7 +60,7 @@ def main() -> None:
         results = {one.id: one for one in plan.run_many(asks) if isinstance(one, Result)}
         seconds = time.perf_counter() - begin
         written = [cut(results[number].text) for number in range(len(raw))]
-        machine = f"{device_name(plan.executor.target.device)}, {torch.get_num_threads()} threads"
+        machine = machine_of(plan.executor.target)
         rows[name] = {
             "gleu": gleu(sources, written, references),
             "f_half": f_half(sources, written, references),

@@ -10,7 +10,6 @@ processor; `--dtype` is the format of this engine's weights.
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
@@ -21,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from ptgflow import load_recipe
 from ptgflow.api import Plan
+from ptgflow.bench.machine import machine_of
 from ptgflow.contracts.accelerators import Accelerate
-from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
@@ -191,8 +189,7 @@ def main() -> None:
     batch_row = {f"{asked.rows} at once": {"transformers": rows["all"]["transformers"]}}
     batch_row[f"{asked.rows} at once"] |= {f"{name} ": speed(sheets) for name, sheets in together.items()}
     accepted = [length for sheet in single["draft_verify"] for length in sheet.acceptance]
-    machine = f"{device_name(target.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-    machine += f"transformers {transformers.__version__}, Python {platform.python_version()}"
+    machine = machine_of(target)
     print(f"{asked.model}, weights in {target.dtype}, {len(flat)} prompts, {asked.tokens} tokens, greedy; {machine}\n")
     print("\n".join(table("one request at a time", list(systems), rows, "transformers")))
     print("\n".join(table("\nseveral requests", list(next(iter(batch_row.values()))), batch_row, "transformers")))

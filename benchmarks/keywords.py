@@ -13,7 +13,6 @@ own, sums over prompts of medians over repetitions that take turns.
 
 import argparse
 import json
-import platform
 import re
 import shlex
 import statistics
@@ -22,11 +21,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ptgflow import load_recipe
 from ptgflow.api import Plan
-from ptgflow.engine.costs.store import device_name
+from ptgflow.bench.machine import machine_of
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.executors.result import Result
 from ptgflow.stages.decompose.extract import extract
@@ -125,8 +122,7 @@ def main() -> None:
         for name in named:
             seconds[name].append(statistics.median(took[name]))
         print(f"{number + 1} of {len(prompts)}", end="\r", flush=True)
-    machine = f"{device_name(systems.target.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-    machine += f"Python {platform.python_version()}"
+    machine = machine_of(systems.target)
     total = sum(parts for _, parts in prompts)
     print(
         f"{given.model}, weights in {systems.target.dtype}, {len(prompts)} prompts, {total} parts, {given.each} tokens "

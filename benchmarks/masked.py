@@ -13,21 +13,18 @@ autoregressive model, after the prompt; distinct-1 and distinct-2 (different wor
 import argparse
 import json
 import math
-import platform
 import shlex
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from engine import read_prompts
 
 from ptgflow import load_recipe
-from ptgflow.engine.costs.store import device_name
+from ptgflow.bench.machine import machine_of
+from ptgflow.bench.measures.perplexity import Scorer
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.slots import RowInput
-from ptgflow.engine.trees import TokenTree
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
 
@@ -91,19 +88,6 @@ def guided(result: Result) -> int:
     return sum(one.verify_rounds for one in result.metrics.stages if one.method.startswith("masked/"))
 
 
-def chain_loss(model: LoadedModel, prompt: Sequence[int], ids: Sequence[int]) -> float:
-    """Negative log-likelihood of a text after its prompt, in nats: all of its tokens at once as a chain behind it."""
-    run = model.open_pass()
-    law = run([RowInput(row=run.cache.admit(), tokens=tuple(prompt), tree=TokenTree.chain(ids))])[:-1]
-    tokens = torch.tensor(ids, device=law.device)[:, None]
-    return -float(law.log_softmax(dim=-1).gather(1, tokens).sum()) if ids else 0.0
-
-
-def negative_log_likelihood(model: LoadedModel, prompt: str, result: Result) -> float:
-    """Of an answer, in nats."""
-    return chain_loss(model, model.codec.prompt((), text=prompt).token_ids, result.token_ids)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path)
@@ -132,8 +116,7 @@ def main() -> None:
         answers = [results[number] for number in range(len(prompts))]
         target = plan.executor.target
         if name == "ar":
-            machine = f"{device_name(target.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-            machine += f"Python {platform.python_version()}"
+            machine = machine_of(target)
             print(
                 f"{asked.model}, weights in {target.dtype}, {len(prompts)} prompts, {asked.tokens} tokens; {machine}\n"
             )
@@ -141,7 +124,9 @@ def main() -> None:
         texts = [words_of(one.text) for one in answers]
         plain = plain or texts
         tokens = sum(len(one.token_ids) for one in answers)
-        losses = sum(negative_log_likelihood(target, prompt, one) for prompt, one in zip(prompts, answers, strict=True))
+        encoded = [target.codec.prompt((), text=prompt).token_ids for prompt in prompts]
+        score = Scorer(target)
+        losses = sum(score(ids, one.token_ids).nats for ids, one in zip(encoded, answers, strict=True))
         rows[name] = {
             "nfe_per_token": sum(one.metrics.rounds + guided(one) for one in answers) / tokens,
             "perplexity": math.exp(losses / tokens),

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
+from ptgflow.bench.machine import machine_of
 from ptgflow.engine.costs.calibrate import PassTimer
-from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.models.model import LoadedModel, load_model
 from ptgflow.engine.passes.interface import ModelPass
@@ -145,10 +145,7 @@ def main() -> None:
     assert card is not None, "the model has a card"
     before = anonymous()
     model = load_model(card.model_copy(update={"dtype": asked.dtype}))
-    print(
-        f"{model.name}, weights in {model.dtype}, {model.forward} pass; "
-        f"{device_name(model.device)}, {torch.get_num_threads()} threads"
-    )
+    print(f"{model.name}, weights in {model.dtype}, {model.forward} pass; {machine_of(model)}")
     assert isinstance(model.weights, WrittenModel), "the model's family is written out"
     memory(model, before, model.weights.nbytes - model.weights.embedding.nbytes)
     widths(model)

@@ -19,13 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from engine import read_prompts
-from masked import chain_loss
 
 from ptgflow import load_recipe
+from ptgflow.bench.machine import machine_of
+from ptgflow.bench.measures.perplexity import Scorer
 from ptgflow.contracts.settings import Generation
-from ptgflow.engine.costs.store import device_name
 from ptgflow.engine.edit.loop import EditLoop
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
@@ -67,7 +66,8 @@ def spoilt(model: LoadedModel, ids: Ids, drawn: random.Random) -> Ids:
 
 
 def perplexity(model: LoadedModel, prompts: Sequence[Ids], texts: Sequence[Ids]) -> float:
-    losses = sum(chain_loss(model, prompt, ids) for prompt, ids in zip(prompts, texts, strict=True))
+    score = Scorer(model)
+    losses = sum(score(prompt, ids).nats for prompt, ids in zip(prompts, texts, strict=True))
     return math.exp(losses / sum(map(len, texts)))
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     texts = {"greedy": greedy, "5 % replaced": [spoilt(model, one, drawn) for one in greedy]}
     texts |= {name: written(words, prompts, common, models) for name, words in WRITERS.items()}
     asking = [tuple(model.codec.prompt((), text=one).token_ids) for one in prompts]
-    machine = f"{device_name(model.device)}, {torch.get_num_threads()} threads"
+    machine = machine_of(model)
     print(f"{asked.model}, weights in {model.dtype}, {len(prompts)} prompts, {asked.tokens} tokens; {machine}\n")
     rounds = range(1, asked.rounds + 1)
     print(f"{'':<16}{'':<12}{'before':>9}{''.join(f'{one:>8}' for one in rounds)}{'kept':>8}{'ms':>8}")

@@ -63,7 +63,7 @@ def parse_arguments(command: str, argv: Sequence[str], *, summary: str, example:
 _JOBS = ("run", "check", "plan", "calibrate", "train")
 """Commands that are configured."""
 
-_FOLDERS = (*_JOBS, "recipes", "models")
+_FOLDERS = (*_JOBS, "bench", "recipes", "models")
 """Commands that read groups of configuration."""
 
 _OVERRIDES = {
@@ -74,6 +74,9 @@ _OVERRIDES = {
     "train": "heads=NAME, objective=distill_draft, or the word retrieval; "
     "model=NAME, data=FILE or FOLDER, output=FOLDER, and any option; "
     "format=text or json",
+    "bench": "recipes=[NAME,'NAME option=2,3',...] data=FILE; model=NAME and any option for all of them; limit=N, "
+    "repeats=N, baseline=NAME or transformers, where={KEY: VALUE}, labels=FILE.csv, ids=[...], references=[FILE,...], "
+    "output=FILE.json; format=text or json",
     "matrix": "format=text or json",
     "explain": "the code of a diagnostic, for example PTG101",
     "stages": "paradigms, for example mtp; none for all",

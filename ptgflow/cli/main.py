@@ -51,6 +51,11 @@ COMMANDS: dict[str, Command] = {
         "ptgflow train heads=medusa model=smollm2-135m data=prompts.jsonl output=heads",
         "ptgflow.cli.train",
     ),
+    "bench": Command(
+        "compare recipes on the same requests, side by side: speed and quality",
+        "ptgflow bench recipes=[ar,decomp_mtp_edit] data=prompts.jsonl baseline=transformers",
+        "ptgflow.cli.bench",
+    ),
     "matrix": Command(
         "show which paradigms and accelerators compose, and why others do not",
         "ptgflow matrix format=json",

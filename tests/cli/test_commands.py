@@ -407,7 +407,7 @@ def test_the_flags_are_these(capfd):
     jobs = {"--help", "--multirun", "--config-dir", "--cfg"}
     assert flags == {
         **dict.fromkeys(("run", "check", "plan", "calibrate", "train"), jobs),
-        **{name: {"--help", "--config-dir"} for name in ("recipes", "models")},
+        **{name: {"--help", "--config-dir"} for name in ("bench", "recipes", "models")},
         **{name: {"--help"} for name in ("matrix", "explain", "stages")},
     }
 

@@ -73,6 +73,7 @@ COMMANDS = (
     ["check", "recipe=decomp_dv"],
     ["check", "recipe=decomp_mtp_edit_dv", "stages.write.k=99"],
     ["plan", "recipe=decomp_masked"],
+    ["bench", "recipes=[arr,mtp]", "data=prompts.jsonl"],
     ["matrix"],
     ["recipes"],
     ["stages"],

@@ -1,0 +1,1 @@
+"""How good a text is: pure functions over texts, and the target's own judgement."""
