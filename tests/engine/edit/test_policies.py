@@ -118,7 +118,7 @@ ODD = ["", "a", "\U0001f600", "日本語", "\n"]
     ("text", "kind"), [*((text, kind) for text in ODD for kind in EDITORS), ("word " * 1000, Levenshtein)]
 )
 def test_odd_texts(text, kind):
-    found = kind(policies(), Thresholds(delete=0.8, insert=0.8)).revise([ask(text)])[0]
+    found = kind(policies(block_length=64), Thresholds(delete=0.8, insert=0.8)).revise([ask(text)])[0]
     after = applied(text, found.changes)
     assert "\ufffd" not in after
     if found.token_ids is not None:
