@@ -1,5 +1,7 @@
 """Learnt editors: what they read against transformers' own modules, and the laws of every editor."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,6 +76,14 @@ def test_what_heads_read_of_a_text_does_not_depend_on_those_beside_it():
                 assert (float(moves[at, 3 + step]) > 0) == (0 <= at + step < one.tokens)
 
 
+def told(decoded):
+    return [[replace(change, score=0.0) for change in changes] for changes in decoded.edits]
+
+
+def sure(decoded):
+    return [change.score for changes in decoded.edits for change in changes]
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(WORDS, PROMPT), min_size=1, max_size=3), st.integers(1, 4), st.sampled_from(EDITORS))
 def test_texts_become_what_they_become_alone_and_can_be_undone(texts, rounds, kind):
@@ -100,7 +110,10 @@ def test_texts_become_what_they_become_alone_and_can_be_undone(texts, rounds, ki
 
     for (text, prompt), one in zip(texts, refined(texts), strict=True):
         (alone,) = refined([(text, prompt)])
-        assert (one.text, one.token_ids, one.edits) == (alone.text, alone.token_ids, alone.edits)
+        assert (one.text, one.token_ids) == (alone.text, alone.token_ids)
+        assert told(one) == told(alone)
+        # Scores may be rounded in another way beside others.
+        assert sure(one) == pytest.approx(sure(alone), abs=1e-4)
         assert MODEL.codec.decode(one.token_ids) == one.text
         assert len(one.edits) <= rounds
         back = one.text
@@ -118,7 +131,7 @@ ODD = ["", "a", "\U0001f600", "日本語", "\n"]
     ("text", "kind"), [*((text, kind) for text in ODD for kind in EDITORS), ("word " * 1000, Levenshtein)]
 )
 def test_odd_texts(text, kind):
-    found = kind(policies(block_length=64), Thresholds(delete=0.8, insert=0.8)).revise([ask(text)])[0]
+    found = kind(policies(block_length=64), Thresholds(delete=0.8, insert=0.97)).revise([ask(text)])[0]
     after = applied(text, found.changes)
     assert "\ufffd" not in after
     if found.token_ids is not None:
