@@ -14,6 +14,7 @@ from ptgflow.contracts.settings import Generation
 from ptgflow.engine.growth import TreeBuilder
 from ptgflow.engine.loops import Request
 from ptgflow.engine.models.model import LoadedModel
+from ptgflow.engine.models.progress import Progress
 from ptgflow.engine.request import Decoded, JointDrafter
 
 I_contra = TypeVar("I_contra", bound=Segment, contravariant=True)
@@ -54,6 +55,13 @@ class StageContext:
 
 class AbstractMethod(ABC, Generic[I_contra, O_co]):
     """One implementation of a paradigm. An instance serves one stage of a program and keeps no state between calls."""
+
+    def prepare(self, progress: Progress) -> None:
+        """Fetch what the method needs beside models, before anything runs.
+
+        Raises:
+            RunError: it cannot be had.
+        """
 
     @abstractmethod
     def run(self, value: I_contra, context: StageContext) -> Work[O_co]:

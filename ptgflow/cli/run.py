@@ -1,6 +1,7 @@
 """`ptgflow run`: generate. The text goes to stdout, everything else to stderr."""
 
 import json
+import sys
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from ptgflow.api import Plan
-from ptgflow.cli.arguments import Arguments
+from ptgflow.cli.arguments import Arguments, UsageError
 from ptgflow.cli.compiled import Compiled, compiled, jobs, plan_of, print_config
 from ptgflow.cli.inputs import Inputs, read_inputs, unfinished
 from ptgflow.cli.live import Downloads, Watch, report, terminal
+from ptgflow.cli.marks import with_edits
 from ptgflow.cli.output import only, say, show
 from ptgflow.cli.results import LineFile, ResultFile
 from ptgflow.diagnostics import Severity
@@ -51,6 +53,9 @@ def _run(job: Compiled, models: Models) -> int:
         raise RecipeError([replace(one, severity=Severity.ERROR) for one in missing])
     show(one for one in job.report if one.severity is not Severity.ERROR)
     inputs = read_inputs(spec)
+    if spec.show is not None and (inputs.many or spec.format != "text"):
+        reason = "input= has many answers" if inputs.many else "format=json has each edit in its stage's record"
+        raise UsageError(f"show=edits marks the text of one answer, and {reason}\n   help: write  show=null")
     show(inputs.problems)
     run = {"recipe": job.program.name, "model": job.program.card.name, "seed": spec.seed}
     with ExitStack() as stack:
@@ -121,7 +126,10 @@ def _single(result: Result, spec: RecipeSpec, console: Console | None) -> None:
     if not result.ok:
         say(result.error_report)
         return
-    print(json.dumps(result.record(), ensure_ascii=False) if spec.format == "json" else result.text, flush=True)
+    if spec.format == "json":
+        print(json.dumps(result.record(), ensure_ascii=False), flush=True)
+    else:
+        print(with_edits(result, colour=sys.stdout.isatty()) if spec.show == "edits" else result.text, flush=True)
     if spec.report == "always" or (spec.report == "auto" and console is not None):
         say(f"\n{report(result)}")
 

@@ -20,7 +20,7 @@ from ptgflow.engine.costs.widths import MeasuredWidth
 from ptgflow.engine.decode import DecodeLoop
 from ptgflow.engine.memory import free_memory
 from ptgflow.engine.models.model import LoadedModel, Models, load_model
-from ptgflow.engine.models.progress import Progress
+from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.errors import InternalError, PtgError, RecipeError
 from ptgflow.executors.events import Event
 from ptgflow.executors.flow import BoundStage, Track, run_flow
@@ -82,6 +82,7 @@ class LocalExecutor:
             for name, model in self._models.items()
             if name in used and model.holes is None
         }
+        self._progress = silent if progress is None else progress
         fused = {node.fused_into: self._bind(node) for node in program.nodes if node.fused_into is not None}
         self._stages = [
             replace(self._bind(node), drafting=fused.get(node.slot))
@@ -119,7 +120,8 @@ class LocalExecutor:
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
         draft = None if node.draft_card is None else self._models[node.draft_card.name]
-        return BoundStage(node=node, method=_implementation(node), model=model, draft_model=draft)
+        method = _implementation(node, self._progress)
+        return BoundStage(node=node, method=method, model=model, draft_model=draft)
 
     def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
         """Answer requests; events as they happen, a result as each request ends, in the order of ending.
@@ -187,18 +189,19 @@ def _require_implementations(program: Program) -> None:
         raise RecipeError([replace(note, severity=Severity.ERROR) for note in notes])
 
 
-def _implementation(node: Node) -> AbstractMethod[Any, Any] | None:
+def _implementation(node: Node, progress: Progress) -> AbstractMethod[Any, Any] | None:
     spec = node.spec
     if spec is None:
         return None
     assert spec.implementation is not None, "methods without code were refused before"
     try:
         made: object = load_symbol(spec)(node.options)
+        assert isinstance(made, AbstractMethod), f"{spec.implementation} is no method"
+        made.prepare(progress)
     except ModuleNotFoundError as error:
         if spec.extra is None:
             raise
         raise RecipeError([MISSING_EXTRA(stage=node, package=error.name, extra=spec.extra)]) from error
-    assert isinstance(made, AbstractMethod), f"{spec.implementation} is no method"
     return made
 
 

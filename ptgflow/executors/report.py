@@ -52,6 +52,7 @@ def finished(job: Job, program: Program, running: Running, value: Segment, codec
         logprobs=_logprobs(job, value) if aligned else None,
         finish_reason=value.finish_reason,
         segments=_segments(running.track, value),
+        whole=tuple(running.track.records) if running.track.children else (),
         guarantee=_guarantee(job, program, running.track),
         metrics=_metrics(job, program, running, len(ids)),
         how="; ".join(running.track.notes),

@@ -106,6 +106,8 @@ class Result:
     """Of each token of the final text, where `logprobs=` asked for it and the last stage knows."""
     finish_reason: str = ""
     segments: tuple[SegmentRecord, ...] = ()
+    whole: tuple[StageRecord, ...] = ()
+    """What was done on the whole of an answer that was split, before its parts and behind them."""
     guarantee: Guarantee = NO_GUARANTEE
     metrics: Metrics | None = None
     how: str = ""

@@ -67,6 +67,7 @@ class RecipeSpec(_Frozen):
     output: str | None = None
     trace: str | None = None
     report: Literal["auto", "always", "never"] = "auto"
+    show: Literal["edits"] | None = None
 
     temperature: float = Field(default=0.0, ge=0.0, le=100.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)

@@ -1,6 +1,6 @@
 """Tags alone: what stays, and where holes are for a Masked stage behind (FELIX, arXiv 2003.10687)."""
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from ptgflow.contracts import Canvas, Text
 from ptgflow.engine.edit.changes import carried
@@ -9,9 +9,13 @@ from ptgflow.engine.edit.policies.editors import Levenshtein, Thresholds
 from ptgflow.engine.edit.policies.rewriting import HOLE
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
+from ptgflow.engine.models.progress import Progress
 from ptgflow.stages.base import AbstractMethod, StageContext, Work
 from ptgflow.stages.edit.policies import policies_of
 from ptgflow.stages.edit.spec import FelixOptions, TaggerOptions
+
+if TYPE_CHECKING:
+    from ptgflow.stages.edit.tagger import Tagger
 
 
 @final
@@ -21,6 +25,15 @@ class Felix(AbstractMethod[Text, Canvas]):
     def __init__(self, options: FelixOptions) -> None:
         self._options = options
         self._editor: Editor | None = None
+
+    def prepare(self, progress: Progress) -> None:
+        """Fetch what tags.
+
+        Raises:
+            RunError: it cannot be had.
+        """
+        if self._options.tags == "tagger":
+            self._tagger().prepare(progress)
 
     def run(self, value: Text, context: StageContext) -> Work[Canvas]:
         """Yield one text.
@@ -51,10 +64,12 @@ class Felix(AbstractMethod[Text, Canvas]):
     def _made(self, context: StageContext) -> Editor:
         own = self._options
         if own.tags == "tagger":
-            # A tagger runs on what an extra brings.
-            from ptgflow.stages.edit.tagger import Tagger
-
-            tagger = Tagger(TaggerOptions(tagger=own.tagger, least_token=own.least_token))
-            return ChangesAsTags(tagger.editor(context), context.model.codec)
+            return ChangesAsTags(self._tagger().editor(context), context.model.codec)
         thresholds = Thresholds(delete=own.delete, insert=own.insert, most=own.most)
         return PolicyTags(Levenshtein(policies_of(context, own.weights, own.adapters), thresholds))
+
+    def _tagger(self) -> "Tagger":
+        # A tagger runs on what an extra brings.
+        from ptgflow.stages.edit.tagger import Tagger
+
+        return Tagger(TaggerOptions(tagger=self._options.tagger, least_token=self._options.least_token))

