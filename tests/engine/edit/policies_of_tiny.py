@@ -14,10 +14,10 @@ MODEL = load_model(ModelCard(name="tiny", source="tiny", device="cpu", dtype="fl
 
 
 @cache
-def heads(kind):
-    config = config_of(kind, MODEL)
+def heads(kind, **more):
+    config = config_of(kind, MODEL, **more)
     return Heads(config, dict(net_of(config).state_dict()), torch.arange(MODEL.vocab_size))
 
 
-def policies():
-    return Policies(heads("levenshtein"), heads("masked"), MODEL)
+def policies(**more):
+    return Policies(heads("levenshtein", **more), heads("masked"), MODEL)

@@ -30,6 +30,8 @@ class Part:
     tokens: tuple[int, ...]
     room: int
     """Tokens that it may grow by."""
+    fixed: int = 0
+    """Tokens at its begin that stay: 1 of a text without a prompt, which begins with whatever its writer began with."""
 
 
 def parts_of(ask: EditAsk, context: int, start: int) -> list[Part]:
@@ -43,14 +45,15 @@ def parts_of(ask: EditAsk, context: int, start: int) -> list[Part]:
     prompt, ids = ask.prompt_ids or (start,), ask.token_ids
     room = context - len(prompt) - len(ids)
     if room >= 0:
-        return [Part(0, 0, prompt, ids, room)]
+        return [Part(0, 0, prompt, ids, room, fixed=int(not ask.prompt_ids))]
     whole, size, before = (*prompt, *ids), max(context // 2, 1), max(context // 4, 1)
     found: list[Part] = []
     for number, begin in enumerate(range(0, len(ids), size)):
         at = len(prompt) + begin
         some = ids[begin : begin + size]
         known = whole[max(at - before, 0) : at]
-        found.append(Part(number, begin, known, some, context - len(known) - len(some)))
+        fixed = int(not begin and not ask.prompt_ids)
+        found.append(Part(number, begin, known, some, context - len(known) - len(some), fixed=fixed))
     return found
 
 

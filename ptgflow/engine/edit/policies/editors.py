@@ -104,7 +104,7 @@ class PolicyEditor(ABC):
         room = draft.part.room + len(draft.part.tokens) - len(draft.steps)
         gaps = zip(missing.tolist(), (best + 1).tolist(), scores.tolist(), strict=True)
         for gap, (open_it, count, score) in enumerate(gaps):
-            count = min(count, room) if open_it else 0
+            count = min(count, room) if open_it and gap >= draft.part.fixed else 0
             room -= count
             steps += [Step(HOLE, score)] * count
             draft.chances += [score] * count
@@ -133,7 +133,7 @@ class Levenshtein(PolicyEditor):
             logits = self._policies.net.deletions(lines[key])
             goes = (logits.sigmoid() > self._thresholds.delete).tolist()
             one.dropped = torch.nn.functional.logsigmoid(logits).tolist()
-            one.steps = [step for step, gone in zip(one.steps, goes, strict=True) if not gone]
+            one.steps = [step for at, step in enumerate(one.steps) if not goes[at] or at < one.part.fixed]
 
 
 @final
@@ -175,7 +175,8 @@ class Reposition(PolicyEditor):
             moves = torch.log1p(-law[:, stay].exp().clamp(max=1.0)) > math.log(max(self._thresholds.delete, 1e-9))
             steps: list[Step] = []
             told = zip(moves.tolist(), best.tolist(), scores.tolist(), strict=True)
-            for at, (goes, choice, score) in enumerate(told):
+            for at, (moves_it, choice, score) in enumerate(told):
+                goes = moves_it and at >= one.part.fixed
                 one.dropped[at] = score if goes else 0.0
                 if not goes:
                     steps.append(one.steps[at])
