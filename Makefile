@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test clean
 
 demo: $(VENV)/.runs
-	$(BIN)/ptgflow run recipe=decomp_dv report=always prompt="What are the benefits of learning a second language?"
+	$(BIN)/ptgflow run recipe=decomp_mtp_edit report=always prompt="What are the benefits of learning a second language?"
 
 test: $(VENV)/.tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
@@ -21,7 +21,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable .
+	$(PIP) --editable '.[edit]'
 	@touch $@
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
