@@ -34,6 +34,7 @@ NOT_RUN = frozenset(
         "make test",
         "pip install torch",
         "pip install .",
+        "pip install '.[edit]'",
         "pip install --editable '.[dev]'",
         "scripts/docs",
         "scripts/docs --check",
