@@ -7,7 +7,7 @@ of the same kind. Nothing here runs a model or knows what else is in a batch.
 import hashlib
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ptgflow.contracts import Branches, Draft, Paradigm, Prompt, Segment, Shape, Text
@@ -15,6 +15,7 @@ from ptgflow.contracts.settings import Generation
 from ptgflow.diagnostics.codes.methods import BROKEN_CONTRACT
 from ptgflow.diagnostics.codes.runtime import STAGE_FAILED
 from ptgflow.engine.loops import Request
+from ptgflow.engine.models.codec import Codec
 from ptgflow.engine.models.model import LoadedModel
 from ptgflow.engine.request import Decoded
 from ptgflow.errors import InternalError, PtgError, RunError
@@ -22,6 +23,7 @@ from ptgflow.executors.crop import whole_sentences
 from ptgflow.executors.events import EventKind
 from ptgflow.executors.merge import merged
 from ptgflow.executors.result import StageRecord
+from ptgflow.executors.retokenised import encoded
 from ptgflow.graph.ir import Node
 from ptgflow.stages.base import AbstractDrafting, AbstractMethod, DraftsOf, StageContext, StageReport
 
@@ -36,6 +38,8 @@ class BoundStage:
     model: LoadedModel
     draft_model: LoadedModel | None = None
     """The second model that drafts for the first."""
+    path_codec: Codec | None = None
+    """Of the path, where this stage is an editor whose model has another one."""
     drafting: "BoundStage | None" = None
     """The stage before it that the compiler has fused into its loop."""
 
@@ -189,6 +193,10 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
         drafts=stage.drafts,
     )
     yield Happened(kind="stage", track=track, slot=node.slot)
+    given = value
+    if stage.path_codec is not None:
+        assert isinstance(value, Text), "an editor takes a text"
+        value = encoded(value, stage.path_codec, stage.model.codec, chat=track.generation.chat)
     started, answers, shown = time.perf_counter(), list[Decoded](), False
     try:
         work = method.run(value, context)
@@ -202,6 +210,11 @@ def _run_stage(stage: BoundStage, value: Segment, track: Track, *, final: bool) 
             request = work.send(answer)
     except StopIteration as finished:
         result = finished.value
+        if stage.path_codec is not None:
+            assert isinstance(given, Text), "it was encoded anew"
+            result = replace(
+                encoded(result, stage.model.codec, stage.path_codec, chat=track.generation.chat), prompt=given.prompt
+            )
     except PtgError:
         raise
     except Exception as error:

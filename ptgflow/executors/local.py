@@ -122,7 +122,15 @@ class LocalExecutor:
     def _bind(self, node: Node) -> BoundStage:
         model = self._models[node.card.name if node.card else self._program.card.name]
         draft = None if node.draft_card is None else self._models[node.draft_card.name]
-        return BoundStage(node=node, method=self._methods[node.slot], model=model, draft_model=draft)
+        path = next((one for one in self._program.nodes if one.spec is not None and not one.reads_words), None)
+        codec = self._models[(path.card if path is not None and path.card else self._program.card).name].codec
+        return BoundStage(
+            node=node,
+            method=self._methods[node.slot],
+            model=model,
+            draft_model=draft,
+            path_codec=codec if node.reads_words and codec.fingerprint != model.codec.fingerprint else None,
+        )
 
     def run(self, asks: Iterable[Ask], generation: Generation) -> Iterator[Event | Result]:
         """Answer requests; events as they happen, a result as each request ends, in the order of ending.
@@ -250,7 +258,8 @@ def _check_loaded(program: Program, models: dict[str, LoadedModel]) -> None:
             one, two = models[draft.name].codec.fingerprint, models[node.card.name].codec.fingerprint
             if one != two:
                 findings.append(draft_tokenizer(node, draft, one, two))
-    for left, right in zip(bound, bound[1:], strict=False):
+    path = [node for node in bound if not node.reads_words]
+    for left, right in zip(path, path[1:], strict=False):
         assert left.card is not None, "kept only with a card"
         assert right.card is not None, "kept only with a card"
         one, two = models[left.card.name].codec.fingerprint, models[right.card.name].codec.fingerprint

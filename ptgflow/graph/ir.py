@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 
-from ptgflow.contracts import Contract, FlowType, MethodSpec, ModelCard, Paradigm, Prompt, StageOptions
+from ptgflow.contracts import Contract, FlowType, MethodSpec, ModelCard, Paradigm, Prompt, StageOptions, Text
 from ptgflow.contracts.paradigms import PARADIGMS
 from ptgflow.dsl import Stage
 from ptgflow.graph.dominance import open_forks
@@ -61,6 +61,12 @@ class Node:
             own = self.spec.effective_contract
             return own if self.fused_into is None else replace(own, takes=(Prompt,))
         return None if self.paradigm is None else PARADIGMS[self.paradigm].contract
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether it takes a text and leaves one, so that its model may have a tokenizer of its own."""
+        leaves = None if self.contract is None else self.contract.leaves
+        return self.paradigm is Paradigm.EDIT and leaves is not None and issubclass(leaves, Text)
 
     def __str__(self) -> str:
         """`'fill' (masked/threshold)`: how messages name a stage."""

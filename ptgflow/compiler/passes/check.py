@@ -86,7 +86,21 @@ def _check_options(nodes: tuple[Node, ...], context: Context) -> None:
 
 
 def _check_tokenizers(nodes: tuple[Node, ...], context: Context) -> None:
-    known = [node for node in nodes if node.card is not None and node.card.tokenizer is not None]
+    bound = [node for node in nodes if node.card is not None and node.card.tokenizer is not None]
+    known = [node for node in bound if not node.reads_words]
+    for editor in [node for node in bound if node.reads_words]:
+        path = known[0] if known else bound[0]
+        assert editor.card is not None, "kept only with a card"
+        assert path.card is not None, "kept only with a card"
+        if editor.card.tokenizer != path.card.tokenizer:
+            context.report.add(
+                codes.RETOKENISED(
+                    context.source.locate(f"stages.{editor.slot}.model"),
+                    editor=editor,
+                    have=f"{editor.slot!r} on {editor.card.name!r}: tokenizer {editor.card.tokenizer}",
+                    want=f"the path on {path.card.name!r}: tokenizer {path.card.tokenizer}",
+                )
+            )
     for left, right in zip(known, known[1:], strict=False):
         assert left.card is not None, "kept only with a card"
         assert right.card is not None, "kept only with a card"

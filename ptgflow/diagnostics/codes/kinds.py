@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ptgflow.diagnostics.model import Rule
+from ptgflow.diagnostics.model import Rule, Severity
 
 KIND_MISMATCH: Final = Rule(
     code="PTG101",
@@ -45,6 +45,15 @@ TOKENIZER_MISMATCH: Final = Rule(
     help="run both on one model: remove  stages.{right_slot}.model  , or choose models with the same tokenizer",
     what="Two stages on one path run on models whose tokenizers have different fingerprints.",
     why="The same id means different words to them. Vocabularies of equal size can differ.",
+)
+RETOKENISED: Final = Rule(
+    code="PTG108",
+    severity=Severity.NOTE,
+    slug="retokenised",
+    message="{editor} has another tokenizer than the path: the text is encoded anew before and behind it",
+    what="An editor runs on a model whose tokenizer is not that of the other stages.",
+    why="Editors take words and leave words, so that is no mistake; other stages pass token ids on, and could not. "
+    "What is known of a token (its writer, its score) goes over by its characters.",
 )
 GUARANTEE_NOT_MET: Final = Rule(
     code="PTG105",

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import ClassVar, Final, final
 
 from ptgflow.engine.edit.changes import Change, applied
+from ptgflow.engine.edit.places import char_starts
 from ptgflow.engine.edit.policies.editors import Levenshtein
-from ptgflow.engine.edit.policies.rewriting import HOLE, Step, char_starts, revision_of
+from ptgflow.engine.edit.policies.rewriting import HOLE, Step, revision_of
 from ptgflow.engine.edit.rules import EditAsk, Editor, Revision
 from ptgflow.engine.models.codec import Codec
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ptgflow.engine.edit.changes import Change, applied
+from ptgflow.engine.edit.places import char_starts, said_behind
 from ptgflow.engine.edit.rules import Revision
 from ptgflow.engine.models.codec import Codec
 
@@ -14,8 +15,6 @@ HOLE: Final = -1
 """Stands for a token that somebody else is to write."""
 HOLE_SIGN: Final = "\u25a2"
 """What a change says where there is one."""
-_LONGEST: Final = 16
-"""Most tokens of one character, and of what surrounds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +83,6 @@ def revision_of(
     return Revision(changes=tuple(changes), token_ids=tuple(after) if same else None)
 
 
-def char_starts(codec: Codec, text: str, token_ids: Sequence[int]) -> list[int | None]:
-    """Where each token begins in the text, and where the last one ends; None: inside of a character."""
-    starts: list[int | None] = [0]
-    at, pending, before = 0, list[int](), list[int]()
-    for token in token_ids:
-        pending.append(token)
-        piece = _behind(codec, before, pending)
-        if piece is not None and len(pending) <= _LONGEST and text.startswith(piece, at):
-            at += len(piece)
-            starts.append(at)
-            before, pending = [token], []
-        else:
-            starts.append(None)
-    return starts
-
-
-def _behind(codec: Codec, before: Sequence[int], tokens: Sequence[int]) -> str | None:
-    """What tokens say behind others; None: they go on inside of a character."""
-    head, whole = codec.decode(before), codec.decode((*before, *tokens))
-    return whole[len(head) :] if whole.startswith(head) else None
-
-
 def _hunks(steps: Sequence[Step], tokens: int) -> list[_Hunk]:
     """What lies between tokens that stay."""
     found: list[_Hunk] = []
@@ -137,7 +114,7 @@ def _change(
     new = (
         HOLE_SIGN * len(tokens)
         if HOLE in tokens
-        else _behind(codec, token_ids[max(hunk.begin - 1, 0) : hunk.begin], tokens)
+        else said_behind(codec, token_ids[max(hunk.begin - 1, 0) : hunk.begin], tokens)
     )
     old = text[begin:end]
     if new is None or new == old or _BROKEN in new:
