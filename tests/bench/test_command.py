@@ -173,7 +173,7 @@ def test_lists_of_recipes():
         (["recipes=[arr]"], ["PTG001", "did you mean  recipe=ar"]),
         (["recipes=[ar,'mtp stages.write.kk=2','nowhere.yaml']"], ["PTG004", "'kk'", "in 'mtp write.kk=2'", "PTG009"]),
         (["recipes=[oneshot_to_masked.yaml]"], ["PTG101", "in 'oneshot_to_masked.yaml'"]),
-        (["recipes=[masked_edit,'edit stage@stages.repair=edit/felix']"], ["PTG402"]),
+        (["recipes=[masked_edit,'edit stage@stages.repair=edit/felix']"], ["PTG106"]),
         (["recipes=[ar,edit]"], ["PTG008", "start from different things", "'edit' from Text"]),
         (["recipes=[ar,ar]"], ["PTG008", "stands there 2 times"]),
         (['recipes=["ar \'x"]'], ["PTG008", "quotes do not match"]),

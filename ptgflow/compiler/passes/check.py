@@ -97,6 +97,7 @@ def _check_tokenizers(nodes: tuple[Node, ...], context: Context) -> None:
                 codes.RETOKENISED(
                     context.source.locate(f"stages.{editor.slot}.model"),
                     editor=editor,
+                    slot=editor.slot,
                     have=f"{editor.slot!r} on {editor.card.name!r}: tokenizer {editor.card.tokenizer}",
                     want=f"the path on {path.card.name!r}: tokenizer {path.card.tokenizer}",
                 )

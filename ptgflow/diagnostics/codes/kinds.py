@@ -51,6 +51,7 @@ RETOKENISED: Final = Rule(
     severity=Severity.NOTE,
     slug="retokenised",
     message="{editor} has another tokenizer than the path: the text is encoded anew before and behind it",
+    help="nothing is wrong; to spare it, remove  stages.{slot}.model",
     what="An editor runs on a model whose tokenizer is not that of the other stages.",
     why="Editors take words and leave words, so that is no mistake; other stages pass token ids on, and could not. "
     "What is known of a token (its writer, its score) goes over by its characters.",
