@@ -1,7 +1,7 @@
-"""Locate and revise: what it makes of good texts, of spoilt ones, and of texts written several tokens a step.
+"""Editors on good texts, on spoilt ones, and on texts written several tokens a step: what they make of each.
 
     python benchmarks/refining.py PROMPTS.jsonl [--each 1] [--tokens 64] [--rounds 3] [--json FILE]
-        [--system NAME="by=masked gain=1"]...
+        [--system NAME="locate_revise by=masked gain=1"]...
 
 PROMPTS.jsonl is read as by `engine.py`. The texts are: what `ar` answers; the same with 5 % of its tokens replaced by
 others drawn evenly from the vocabulary; and what `mtp` with medusa heads answers, with k tokens a step at each
@@ -29,16 +29,20 @@ from ptgflow.engine.edit.loop import EditLoop
 from ptgflow.engine.edit.request import EditRequest
 from ptgflow.engine.edit.rules import Editor
 from ptgflow.engine.models.model import LoadedModel
+from ptgflow.executors.local import load_symbol
 from ptgflow.executors.request import Ask
 from ptgflow.executors.result import Result
 from ptgflow.stages.base import StageContext
-from ptgflow.stages.edit.locate_revise import LocateAndRevise
-from ptgflow.stages.edit.options import LocateReviseOptions
+from ptgflow.stages.edit.editing import Editing
+from ptgflow.stages.edit.spec import METHODS
 
 Ids = tuple[int, ...]
 SYSTEMS = {
-    "by target": "by=target",
-    "by masked": "by=masked",
+    "by target": "locate_revise",
+    "by masked": "locate_revise by=masked",
+    "levenshtein": "levenshtein",
+    "reposition": "reposition",
+    "tagger": "tagger",
 }
 """What is compared when no system is named."""
 WRITERS = {
@@ -105,9 +109,11 @@ def refined(
 
 
 def editor_of(words: str, model: LoadedModel) -> Editor:
-    options = LocateReviseOptions.model_validate(dict(one.split("=", 1) for one in words.split()))
-    context = StageContext(slot="repair", model=model, generation=Generation(), budget=1, seed=0)
-    return LocateAndRevise(options).editor(context)
+    name, *options = words.split()
+    (spec,) = (one for one in METHODS if one.name == name)
+    method = load_symbol(spec)(spec.options.model_validate(dict(one.split("=", 1) for one in options)))
+    assert isinstance(method, Editing), f"{name} is no editor of the loop over texts"
+    return method.editor(StageContext(slot="repair", model=model, generation=Generation(), budget=1, seed=0))
 
 
 def main() -> None:

@@ -19,14 +19,14 @@ class PolicyOptions(EditOptions):
 
     weights: str | None = Field(default=None, description=_WEIGHTS)
     adapters: str | None = Field(default=None, description=_ADAPTERS)
-    insert: float = Field(default=0.5, ge=0.0, le=1.0, description=_INSERT)
+    insert: float = Field(default=0.9, ge=0.0, le=1.0, description=_INSERT)
     most: int = Field(default=8, ge=1, le=16, description=_MOST)
 
 
 class LevenshteinOptions(PolicyOptions):
     """When a token goes."""
 
-    delete: float = Field(default=0.5, ge=0.0, le=1.0, description=_DELETE)
+    delete: float = Field(default=0.9, ge=0.0, le=1.0, description=_DELETE)
 
 
 class InsertionOptions(PolicyOptions):
@@ -39,7 +39,7 @@ class RepositionOptions(PolicyOptions):
     """When a token goes, or another one comes in its place."""
 
     move: float = Field(
-        default=0.5, ge=0.0, le=1.0, description="a place is given up where the probability of that is larger"
+        default=0.9, ge=0.0, le=1.0, description="a place is given up where the probability of that is larger"
     )
 
 
@@ -55,8 +55,8 @@ class FelixOptions(StageOptions):
     )
     weights: str | None = Field(default=None, description=_WEIGHTS)
     adapters: str | None = Field(default=None, description=_ADAPTERS)
-    delete: float = Field(default=0.5, ge=0.0, le=1.0, description=_DELETE)
-    insert: float = Field(default=0.5, ge=0.0, le=1.0, description=_INSERT)
+    delete: float = Field(default=0.9, ge=0.0, le=1.0, description=_DELETE)
+    insert: float = Field(default=0.9, ge=0.0, le=1.0, description=_INSERT)
     most: int = Field(default=8, ge=1, le=16, description=_MOST)
     tagger: str | None = Field(
         default=None, description="a folder with a tagger; null: the embedded one, which a package brings"

@@ -26,6 +26,21 @@ def test_locate_revise_puts_right_what_is_plainly_wrong_and_says_what_it_did():
     assert stage.rounds == 2
 
 
+@pytest.mark.parametrize("editor", ["levenshtein", "reposition", "locate_revise"])
+def test_the_policies_that_ship_put_right_what_is_plainly_wrong(editor):
+    overrides = [f"stage@stages.repair=edit/{editor}", "model=smollm2-135m", "model.dtype=float32"]
+    result = load_recipe("edit", [*overrides, "stages.repair.rounds=1"]).run(text=TEXT)
+    assert result.text.startswith("The capital of France is Paris, and it is")
+
+
+def test_a_masked_model_proposes_what_stands_between():
+    overrides = ["stages.repair.by=masked", "model=smollm2-135m", "model.dtype=float32"]
+    result = load_recipe("edit", overrides).run(text=TEXT)
+    (first, *_) = result.segments[0].stages[0].edits
+    assert " banana" in [change.old for change in first]
+    assert "banana" not in result.text
+
+
 def test_what_the_model_writes_itself_stays():
     plan = load_recipe("dv_edit", ["model=smollm2-135m", "model.dtype=float32", "max_tokens=40"])
     plain = load_recipe("ar", ["model=smollm2-135m", "model.dtype=float32", "max_tokens=40"])

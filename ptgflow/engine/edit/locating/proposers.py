@@ -67,7 +67,10 @@ class _Window:
 
 @final
 class ByMasked:
-    """What is likely given both sides: the places are holes of a canvas, and a masked model says what fills them."""
+    """What is likely given both sides: the places are holes of a canvas, and a masked model says what fills them.
+
+    Its law times the target's, a product of experts.
+    """
 
     def __init__(self, denoiser: Denoiser, *, length: int) -> None:
         """A masked model to ask.
@@ -88,7 +91,10 @@ class ByMasked:
             some = windows[begin : begin + _AT_ONCE]
             for window, lines in zip(some, self._filled(some), strict=True):
                 found[window.at].append(lines)
-        return [torch.cat(lines) for lines in found]
+        # A masked model that has little to go by is as sure of itself as one that sees much; the judge's own view of
+        # the text before keeps it to what can stand there at all.
+        own = ByTarget().laws(doubts)
+        return [torch.cat(lines).log_softmax(dim=-1) + law for lines, law in zip(found, own, strict=True)]
 
     def _windows(self, at: int, one: Doubts) -> Iterator[_Window]:
         """So that each place has text on both sides, where there is some: a window may begin in the prompt."""
