@@ -228,8 +228,16 @@ def test_every_recipe_in_both_forms():
     from ptgflow.api import load_recipe
 
     python = {
-        "decomp_oneshot_edit": Decompose().named("split") >> OneShot().named("draft") >> Edit().named("repair"),
-        "decomp_mtp_edit": Decompose().named("split") >> MTP(k=4).named("write") >> Edit("tagger").named("repair"),
+        "decomp_oneshot_edit": Decompose().named("split")
+        >> OneShot().named("draft")
+        >> Edit().named("repair")
+        >> Merge()
+        >> Edit("consistency").named("whole"),
+        "decomp_mtp_edit": Decompose().named("split")
+        >> MTP(k=4).named("write")
+        >> Edit("tagger").named("repair")
+        >> Merge()
+        >> Edit("consistency").named("whole"),
         "decomp_masked": Decompose().named("split") >> Masked().named("fill"),
         "decomp_oneshot": Decompose().named("split") >> OneShot().named("draft"),
         "decomp_mtp_edit_dv": Decompose().named("split")
