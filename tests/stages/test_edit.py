@@ -80,3 +80,27 @@ def test_passages_are_edited_side_by_side():
     assert "Paris" in result.text
     assert "Rome" in result.text
     assert result.text.count("\n\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("editor", "overrides"),
+    [("consistency", []), ("locate_revise", ["stages.repair.weak=1e-12"]), ("tagger", ["stages.repair.rounds=1"])],
+)
+def test_a_text_of_five_thousand_tokens_is_edited_to_its_end(editor, overrides):
+    if editor == "tagger":
+        pytest.importorskip("onnxruntime")
+    plan = load_recipe("edit", [f"stage@stages.repair=edit/{editor}", "model=tiny", *overrides])
+    codec = plan.executor.target.codec
+    words = [f"Bird number {at} sits on a roof and sings." for at in range(160)]
+    text = " ".join([*words, "Bird number 3 sits on a roof and sings.", "There car is red."])
+    assert len(codec.encode(text)) > 5000 > plan.executor.target.context_length
+    result = plan.run(text=text)
+    assert result.ok
+    back = result.text
+    for changes in reversed(result.segments[0].stages[0].edits):
+        back = undone(back, changes)
+    assert back == text
+    if editor == "consistency":
+        assert result.text.count("Bird number 3 sits") == 1
+    if editor == "tagger":
+        assert result.text.endswith("Their car is red.")
