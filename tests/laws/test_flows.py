@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -359,6 +360,12 @@ def test_an_offered_flow_compiles(flow, guarantee, temperature):
             names = parse_flow(offered)
             bridge, verifier = Remask().stages[0], DraftVerify().stages[0]
             stages = [slots.get(name, bridge if name.startswith("remask") else verifier) for name in names]
+            # What is idle before a verifier is to be reset, the same message says.
+            reset = set(re.findall(r"  stages\.(\w+)\.(\w+)=", finding.help))
+            stages = [
+                replace(stage, options=tuple(one for one in stage.options if (name, one[0]) not in reset))
+                for name, stage in zip(names, stages, strict=True)
+            ]
             _, again = compiled(Flow(*stages))
             left = {one.code for one in again.errors} - {one.code for one in report.errors} - {"PTG401"}
             assert not left, (str(flow), offered, [str(one) for one in again.errors])
@@ -374,3 +381,11 @@ def test_what_is_rejected_says_everything_at_once():
             temperature=-1,
         )
     assert set(caught.value.codes) >= {"PTG002", "PTG003", "PTG004", "PTG008", "PTG101", "PTG105"}
+
+
+def test_an_offered_verifier_says_what_is_idle_before_it():
+    flow = Flow(*Masked(selector="topk", k=1).stages)
+    _, report = compiled(flow, guarantee="exact")
+    (finding,) = report.errors
+    assert finding.code == "PTG105"
+    assert "  , with  stages.masked.k=4  , or  guarantee: none" in finding.help

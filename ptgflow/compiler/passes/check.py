@@ -8,7 +8,7 @@ from ptgflow.compiler.guarantee import guarantee_of
 from ptgflow.compiler.matrix import bridged, composes, pair
 from ptgflow.compiler.passes.resolve import report_conflicts
 from ptgflow.compiler.source import Context
-from ptgflow.contracts import BRIDGES, PARADIGMS, Paradigm
+from ptgflow.contracts import BRIDGES, PARADIGMS, Conflict, Paradigm, Prompt
 from ptgflow.contracts.accelerators import ACCELERATORS, Fit
 from ptgflow.diagnostics.codes import kinds as codes
 from ptgflow.diagnostics.codes import methods as method_codes
@@ -171,4 +171,12 @@ def _guarantee_hint(graph: Graph, written: tuple[Node, ...], context: Context) -
     if not legal(verified, pairs=source.pairs):
         return "demand  guarantee: none  : no verifier can follow these stages"
     flow = render_flow(tuple(node.slot for node in verified))
-    return f"end the flow with a verifier (stages.{slot}, draft_verify/ngram):  flow: {flow}  , or  guarantee: none"
+    idle = "".join(f"  stages.{written[-1].slot}.{one.remedies[0]}" for one in _idle_before_a_verifier(written[-1]))
+    within = f"  , with{idle}" if idle else ""
+    return f"end the flow with a verifier (stages.{slot}, draft_verify/ngram):  flow: {flow}{within}  , or  guarantee: none"
+
+
+def _idle_before_a_verifier(node: Node) -> tuple[Conflict, ...]:
+    """What is set for a stage that would only draft for a verifier behind it."""
+    drafts = node.options is not None and node.takes is not None and issubclass(node.takes.kind, Prompt)
+    return node.options.conflicts_fused() if drafts and node.options is not None else ()
