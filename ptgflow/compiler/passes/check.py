@@ -172,8 +172,8 @@ def _guarantee_hint(graph: Graph, written: tuple[Node, ...], context: Context) -
         return "demand  guarantee: none  : no verifier can follow these stages"
     flow = render_flow(tuple(node.slot for node in verified))
     idle = "".join(f"  stages.{written[-1].slot}.{one.remedies[0]}" for one in _idle_before_a_verifier(written[-1]))
-    within = f"  , with{idle}" if idle else ""
-    return f"end the flow with a verifier (stages.{slot}, draft_verify/ngram):  flow: {flow}{within}  , or  guarantee: none"
+    edit = f"flow: {flow}  , with{idle}" if idle else f"flow: {flow}"
+    return f"end the flow with a verifier (stages.{slot}, draft_verify/ngram):  {edit}  , or  guarantee: none"
 
 
 def _idle_before_a_verifier(node: Node) -> tuple[Conflict, ...]:
