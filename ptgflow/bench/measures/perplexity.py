@@ -1,18 +1,11 @@
 """How likely the target finds a text: one scoring pass over it, given its prompt."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, final
+from typing import NamedTuple, final
 
-import torch
-
+from ptgflow.engine.edit.locating.scorer import Scorer as Texts
+from ptgflow.engine.edit.rules import EditAsk
 from ptgflow.engine.models.model import LoadedModel
-from ptgflow.engine.slots import RowInput
-from ptgflow.engine.trees import TokenTree
-
-_STRETCH: Final = 96
-"""Tokens that are scored in a pass."""
-_READ: Final = 256
-"""Tokens that are read in a pass."""
 
 
 class Surprise(NamedTuple):
@@ -25,14 +18,11 @@ class Surprise(NamedTuple):
 
 @final
 class Scorer:
-    """Scores texts under a model, one at a time."""
+    """Scores texts under a model, one at a time. What one begins with as the last one did is not read again."""
 
     def __init__(self, model: LoadedModel) -> None:
-        self._pass = model.open_pass()
-        self._context = model.context_length
-        self._start = model.codec.start_id
+        self._texts = Texts(model)
 
-    @torch.no_grad()
     def __call__(self, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> Surprise:
         """Score a text.
 
@@ -41,29 +31,11 @@ class Scorer:
             token_ids: the text. What the context has no room for is scored given the prompt and the end of what
                 stands before it, half of the room that there is.
         """
-        prompt = tuple(prompt_ids) or (self._start,)
-        ids, slot, nats, at = tuple(token_ids), self._pass.cache.admit(), 0.0, 0
+        ask = EditAsk(row=0, text="", token_ids=tuple(token_ids), prompt_ids=tuple(prompt_ids), round=0)
+        reading = self._texts.opened(ask, 0)
         try:
-            self._read(slot, prompt[:-1])
-            while at < len(ids):
-                shown = ids[at : at + _STRETCH]
-                if at and self._pass.cache.length(slot) + 1 + len(shown) > self._context:
-                    kept = max((self._context - len(prompt) - 1 - len(shown)) // 2, 1)
-                    self._pass.cache.rollback(slot, len(prompt) - 1)
-                    self._read(slot, (prompt[-1], *ids[max(at - kept, 0) : at - 1]))
-                before = ids[at - 1] if at else prompt[-1]
-                logits = self._pass([RowInput(row=slot, tokens=(before,), tree=TokenTree.chain(shown))])
-                laws = logits[: len(shown)].float().log_softmax(dim=-1)
-                nats -= float(laws.gather(1, torch.tensor(shown, device=laws.device)[:, None]).sum())
-                self._pass.cache.commit({slot: range(len(shown))})
-                at += len(shown)
+            while reading.at < len(token_ids):
+                self._texts.score([reading], 0)
         finally:
-            self._pass.cache.free(slot)
-        return Surprise(nats, len(ids))
-
-    def _read(self, slot: int, tokens: Sequence[int]) -> None:
-        """Take in what is not scored."""
-        for begin in range(0, len(tokens), _READ):
-            some = tuple(tokens[begin : begin + _READ])
-            self._pass([RowInput(row=slot, tokens=some, wanted=False)])
-            self._pass.cache.commit({slot: range(len(some))})
+            self._texts.free(0)
+        return Surprise(-sum(reading.row.scored), len(token_ids))
